@@ -1,0 +1,56 @@
+// Builds the Worker's Rust: `cargo build`, wasm-bindgen and wasm-opt, from `src` into `build`, from
+// where `src/entry.js` imports it. Runs by itself before `wrangler dev` and `wrangler deploy`, and
+// on every change of `src`; what has not changed is not made again.
+//
+// `node tools/build.mjs DIR [cargo flags]` builds a variant into DIR.
+
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { ROOT, TOOLS, WASM_TARGET, run, say } from "./shell.mjs";
+
+const [dir = "build", ...flags] = process.argv.slice(2);
+const out = resolve(ROOT, dir);
+const script = join(out, "tally.js");
+const wasm = join(out, "tally_bg.wasm");
+const stamp = join(out, ".made-of");
+
+say("compiling");
+cargo();
+const compiled = join(ROOT, "target", WASM_TARGET, "release/tally.wasm");
+const digest = createHash("sha256").update(readFileSync(compiled)).digest("hex");
+if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) {
+  say("nothing has changed");
+} else {
+  rmSync(stamp, { force: true });
+  say("binding");
+  wasmBindgen();
+  say("optimizing");
+  wasmOpt();
+  writeFileSync(stamp, digest);
+}
+
+function cargo() {
+  const args = ["build", "--locked", "--lib", "--release", "--target", WASM_TARGET, "--target-dir", "target"];
+  // With this set, wasm-bindgen's macros use the promises of js-sys, as `worker` expects.
+  run("cargo", [...args, ...flags], { WASM_BINDGEN_USE_JS_SYS: "1" });
+}
+
+function wasmBindgen() {
+  run(join(TOOLS, "bin/wasm-bindgen"), [
+    compiled, "--out-dir", out, "--out-name", "tally", "--target", "module", "--no-typescript",
+    // What `worker` needs to replace an instance that has panicked.
+    "--experimental-reset-state-function", "--force-enable-abort-handler",
+  ]);
+  // wrangler binds a Wasm module to a plain import.
+  writeFileSync(script, readFileSync(script, "utf8").replace("import source ", "import "));
+}
+
+function wasmOpt() {
+  // The features that rustc and wasm-bindgen use, so that none is put in that workerd lacks.
+  const features = [
+    "bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int",
+    "reference-types", "sign-ext",
+  ];
+  run("wasm-opt", [wasm, "-o", wasm, "-O3", ...features.map((feature) => `--enable-${feature}`)]);
+}

@@ -1,0 +1,44 @@
+// What the scripts share: where things are, how a command is run, how a step is announced.
+
+import { spawnSync } from "node:child_process";
+import { delimiter, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const ROOT = fileURLToPath(new URL("..", import.meta.url));
+/** The root of `cargo install`; what npm brings is in node_modules. */
+export const TOOLS = join(ROOT, ".tools");
+export const WASM_TARGET = "wasm32-unknown-unknown";
+
+const PATH = [join(ROOT, "node_modules/.bin"), process.env.PATH].join(delimiter);
+
+export function say(text) {
+  console.error(`tally: ${text}`);
+}
+
+/** Ends the program with one line. */
+export function fail(text) {
+  say(text);
+  process.exit(1);
+}
+
+/** Runs a command in the project's folder, its output passed on; ends the program if it fails. */
+export function run(command, args, env = {}) {
+  const { status, error } = start(command, args, "inherit", env);
+  if (status !== 0) fail(`\`${[command, ...args].join(" ")}\` failed${error ? `: ${error.message}` : ""}`);
+}
+
+/** The output of a command, or undefined where it is missing or fails. */
+export function output(command, args) {
+  const { status, stdout } = start(command, args, ["ignore", "pipe", "ignore"]);
+  return status === 0 ? stdout.toString().trim() : undefined;
+}
+
+function start(command, args, stdio, env = {}) {
+  return spawnSync(command, args, {
+    cwd: ROOT,
+    env: { ...process.env, PATH, ...env },
+    stdio,
+    // npm's commands are batch files there.
+    shell: process.platform === "win32",
+  });
+}
