@@ -4,15 +4,15 @@
 //! disk, the increments that arrive wait together and then share one write. Either way the answer
 //! leaves only after the write that holds it; the runtime's output gate sees to that.
 //!
-//! Asking the runtime when a write has arrived costs about as much as a tenth of an increment, so
-//! a lone increment asks only now and then, and keeps asking for as long as the answer finds
-//! others waiting.
+//! To learn when a write has arrived costs about a tenth of an increment, so where increments come
+//! one by one only some writes are watched; where a watched write found others waiting, the next is
+//! watched too.
 
 use crate::count::{Amount, Count};
 use crate::error::Error;
 
-/// How many lone increments are written between two that look whether others wait.
-const LOOK_EVERY: u8 = 16;
+/// How many writes go unwatched after a watched one for which nobody waited.
+const UNWATCHED: u8 = 16;
 
 /// What becomes of an increment that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,11 @@ pub struct GroupCommit {
 
 #[derive(Debug)]
 enum Phase {
-    Alone { until_look: u8 },
-    Writing { others_wait: bool },
+    /// No watched write is on its way.
+    Idle { unwatched: u8 },
+    /// A watched write is on its way. `waiting`: others wait for the next; `shared`: others waited
+    /// for this one.
+    Writing { waiting: bool, shared: bool },
 }
 
 impl GroupCommit {
@@ -47,7 +50,7 @@ impl GroupCommit {
         Self {
             stored,
             newest: stored,
-            phase: Phase::Alone { until_look: 0 },
+            phase: Phase::Idle { unwatched: 0 },
         }
     }
 
@@ -61,16 +64,19 @@ impl GroupCommit {
     pub fn add(&mut self, amount: Amount) -> Result<(Count, Step), Error> {
         self.newest = self.newest.plus(amount)?;
         let step = match &mut self.phase {
-            Phase::Writing { others_wait } => {
-                *others_wait = true;
+            Phase::Writing { waiting, .. } => {
+                *waiting = true;
                 return Ok((self.newest, Step::Wait));
             }
-            Phase::Alone { until_look: 0 } => {
-                self.phase = Phase::Writing { others_wait: false };
+            Phase::Idle { unwatched: 0 } => {
+                self.phase = Phase::Writing {
+                    waiting: false,
+                    shared: false,
+                };
                 Step::WriteAndWatch
             }
-            Phase::Alone { until_look } => {
-                *until_look -= 1;
+            Phase::Idle { unwatched } => {
+                *unwatched -= 1;
                 Step::Write
             }
         };
@@ -81,18 +87,24 @@ impl GroupCommit {
     /// The watched write has arrived. The count to write for those who waited, to be watched in
     /// turn; `None` where nobody did.
     pub fn written(&mut self) -> Option<Count> {
-        match self.phase {
-            Phase::Writing { others_wait: true } => {
+        let (next, phase) = match self.phase {
+            Phase::Writing { waiting: true, .. } => {
                 self.stored = self.newest;
-                self.phase = Phase::Writing { others_wait: false };
-                Some(self.stored)
-            }
-            _ => {
-                self.phase = Phase::Alone {
-                    until_look: LOOK_EVERY,
+                let phase = Phase::Writing {
+                    waiting: false,
+                    shared: true,
                 };
-                None
+                (Some(self.stored), phase)
             }
-        }
+            Phase::Writing { shared: true, .. } => (None, Phase::Idle { unwatched: 0 }),
+            _ => (
+                None,
+                Phase::Idle {
+                    unwatched: UNWATCHED,
+                },
+            ),
+        };
+        self.phase = phase;
+        next
     }
 }

@@ -215,27 +215,24 @@ impl Value {
     }
 }
 
-/// Asks the counter `name` to do what `action` says; the count after it.
+/// Asks the counter `name` to do what `action` says. The promise is one of the count after it, for
+/// [`count_of`], and rejects with what [`caught`] understands.
 ///
 /// Nothing is asked twice: an increment whose answer was lost may have counted.
-pub async fn call(env: &Env, name: &CounterName, action: Action) -> Result<Count, Error> {
-    let answer = ask(env, name, action).await.map_err(caught)?;
-    count_of(&answer)
-}
-
-async fn ask(env: &Env, name: &CounterName, action: Action) -> Result<JsValue, JsValue> {
+pub fn call(env: &Env, name: &CounterName, action: Action) -> Result<Promise, Error> {
     let bindings: &Bindings = env.unchecked_ref();
-    let object = bindings.counters().get_by_name(name.as_str())?;
-    let stub: &Stub = object.unchecked_ref();
-    JsFuture::from(match action {
-        Action::Head | Action::Read => stub.get_counter_value()?,
-        Action::Increment(amount) => stub.increment(amount.number())?,
-        Action::Decrement(amount) => stub.decrement(amount.number())?,
-    })
-    .await
+    let object = bindings.counters().get_by_name(name.as_str());
+    let stub: Stub = object.map_err(unavailable)?.unchecked_into();
+    match action {
+        Action::Head | Action::Read => stub.get_counter_value(),
+        Action::Increment(amount) => stub.increment(amount.number()),
+        Action::Decrement(amount) => stub.decrement(amount.number()),
+    }
+    .map_err(unavailable)
 }
 
-fn count_of(value: &JsValue) -> Result<Count, Error> {
+/// Reads a count that storage or a call gave.
+pub fn count_of(value: &JsValue) -> Result<Count, Error> {
     let number = value.as_f64().ok_or(Error::NotACount);
     number.and_then(Count::from_number)
 }
@@ -251,7 +248,7 @@ fn thrown(error: Error) -> JsValue {
 }
 
 /// The way back of [`thrown`], for calls whose amount is valid.
-fn caught(error: JsValue) -> Error {
+pub fn caught(error: JsValue) -> Error {
     if error.is_instance_of::<RangeError>() {
         Error::OutOfRange
     } else if error.is_instance_of::<TypeError>() {

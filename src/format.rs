@@ -2,7 +2,6 @@
 
 use crate::count::Count;
 use crate::error::Error;
-use crate::id::CounterName;
 use serde::Serialize;
 
 /// The answer to a request that names no counter.
@@ -47,8 +46,7 @@ impl Format {
     }
 
     /// The body that tells a counter's count.
-    pub fn count(self, name: &CounterName, count: Count) -> String {
-        let name = name.as_str();
+    pub fn count(self, name: &str, count: Count) -> String {
         match self {
             Format::Text => format!("Durable Object '{name}' count: {count}"),
             Format::Json => json(&CountBody { name, count }),

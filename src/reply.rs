@@ -1,27 +1,37 @@
-//! Responses, and what a request says about the one it wants. None may be cached: a count is true
-//! only when it is given.
+//! Responses, and what a request says about the one it wants.
+//!
+//! None may be kept by a cache: a count is true only when it is given.
 
 use crate::count::Count;
 use crate::error::{ALLOW, Error};
 use crate::format::{Format, USAGE};
-use crate::id::CounterName;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::*;
+use worker::js_sys::JsString;
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
 
 /// A response, or what the runtime threw instead of making it.
 pub type Reply = Result<Response, JsValue>;
 
 thread_local! {
-    /// What nearly every answer has besides its body, made once.
-    static TEXT: Result<ResponseInit, JsValue> = init(200, Format::Text, &[]);
+    /// The response without a body that nearly every other one is made from: to copy its headers
+    /// costs a third of what setting them costs.
+    static TEXT: Reply = template(200, Format::Text, &[]);
+    static ACCEPT: JsString = "Accept".into();
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = Headers, js_name = Headers)]
+    type RequestHeaders;
+    #[wasm_bindgen(method, js_class = "Headers")]
+    fn get(this: &RequestHeaders, name: &JsString) -> Option<String>;
 }
 
 /// The format that a request asks for.
 pub fn format(request: &Request) -> Format {
-    match request.headers().get("Accept") {
-        Ok(Some(accept)) => Format::of_accept(&accept),
-        _ => Format::Text,
-    }
+    let headers: RequestHeaders = request.headers().unchecked_into();
+    let accept = ACCEPT.with(|name| headers.get(name));
+    accept.map_or(Format::Text, |accept| Format::of_accept(&accept))
 }
 
 /// How to call a counter.
@@ -35,7 +45,7 @@ pub fn head(format: Format) -> Reply {
 }
 
 /// A counter's count.
-pub fn count(format: Format, name: &CounterName, count: Count) -> Reply {
+pub fn count(format: Format, name: &str, count: Count) -> Reply {
     ok(format, Some(&format.count(name, count)))
 }
 
@@ -46,33 +56,35 @@ pub fn bare(count: Count) -> Reply {
 
 /// A refusal.
 pub fn error(format: Format, error: Error) -> Reply {
-    let extra: &[_] = match error {
+    let headers: &[_] = match error {
         Error::MethodNotAllowed => &[("Allow", ALLOW)],
         _ => &[],
     };
-    let init = init(error.status(), format, extra)?;
-    Response::new_with_opt_str_and_init(Some(&format.error(error)), &init)
+    let template = template(error.status(), format, headers)?;
+    with_body(Some(&format.error(error)), &template)
 }
 
 fn ok(format: Format, body: Option<&str>) -> Reply {
     match format {
-        Format::Text => TEXT.with(|init| {
-            Response::new_with_opt_str_and_init(body, init.as_ref().map_err(JsValue::clone)?)
-        }),
-        Format::Json => Response::new_with_opt_str_and_init(body, &init(200, format, &[])?),
+        Format::Text => TEXT.with(|text| with_body(body, text.as_ref().map_err(JsValue::clone)?)),
+        Format::Json => with_body(body, &template(200, format, &[])?),
     }
 }
 
-fn init(status: u16, format: Format, extra: &[(&str, &str)]) -> Result<ResponseInit, JsValue> {
+fn template(status: u16, format: Format, more: &[(&str, &str)]) -> Reply {
     let headers = Headers::new()?;
     headers.set("Cache-Control", "no-store")?;
     headers.set("Content-Type", format.content_type())?;
-    headers.set("Vary", "Accept")?;
-    for (name, value) in extra {
+    for (name, value) in more {
         headers.set(name, value)?;
     }
     let init = ResponseInit::new();
     init.set_status(status);
     init.set_headers_headers(&headers);
-    Ok(init)
+    Response::new_with_opt_str_and_init(None, &init)
+}
+
+/// A response serves as the second argument of `new Response` like the options it was made from.
+fn with_body(body: Option<&str>, template: &Response) -> Reply {
+    Response::new_with_opt_str_and_init(body, template.unchecked_ref())
 }
