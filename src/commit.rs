@@ -12,7 +12,7 @@ use crate::count::{Amount, Count};
 use crate::error::Error;
 
 /// How many writes go unwatched after a watched one for which nobody waited.
-const UNWATCHED: u8 = 16;
+const UNWATCHED: u8 = 128;
 
 /// What becomes of an increment that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

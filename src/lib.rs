@@ -26,11 +26,10 @@ mod reply;
 pub mod route;
 
 use format::Format;
-use id::CounterName;
 use route::{Action, Route};
 use std::panic;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::Promise;
+use worker::js_sys::{JsString, Promise};
 use worker::web_sys::Request;
 use worker::{Env, event};
 
@@ -56,6 +55,7 @@ pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
         Ok(Route::Counter(_, Action::Head)) => reply::head(reply::format(&request)),
         Ok(Route::Counter(name, action)) => {
             let format = reply::format(&request);
+            let name = JsString::from(name.as_str());
             match counter::call(&env, &name, action) {
                 Ok(call) => return Ok(answer(&call, &name, format).into()),
                 Err(error) => reply::error(format, error),
@@ -75,7 +75,7 @@ extern "C" {
     #[wasm_bindgen(js_name = answer)]
     fn js_answer(
         call: &Promise,
-        name: &str,
+        name: &JsString,
         json: bool,
         counted: &JsValue,
         failed: &JsValue,
@@ -83,7 +83,7 @@ extern "C" {
 }
 
 /// The promise of a response that tells what a call of `name` counted.
-fn answer(call: &Promise, name: &CounterName, format: Format) -> Promise {
+fn answer(call: &Promise, name: &JsString, format: Format) -> Promise {
     thread_local! {
         // Made once: a Rust closure for each request costs more than the rest of Tally's work.
         static COUNTED: JsValue = callback(|name, format, count| match counter::count_of(&count) {
@@ -95,7 +95,7 @@ fn answer(call: &Promise, name: &CounterName, format: Format) -> Promise {
     }
     COUNTED.with(|counted| {
         FAILED
-            .with(|failed| js_answer(call, name.as_str(), format == Format::Json, counted, failed))
+            .with(|failed| js_answer(call, name, format == Format::Json, counted, failed))
     })
 }
 
