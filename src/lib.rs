@@ -94,8 +94,7 @@ fn answer(call: &Promise, name: &JsString, format: Format) -> Promise {
             callback(|_, format, error| reply::error(format, counter::caught(error)));
     }
     COUNTED.with(|counted| {
-        FAILED
-            .with(|failed| js_answer(call, name, format == Format::Json, counted, failed))
+        FAILED.with(|failed| js_answer(call, name, format == Format::Json, counted, failed))
     })
 }
 

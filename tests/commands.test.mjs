@@ -1,0 +1,106 @@
+// The commands of the README: what they install, start and deploy, and what they say when they
+// cannot.
+
+import assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from "node:fs";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
+import { ROOT, request, temporaryFolder } from "./workerd.mjs";
+
+/** Runs a script of the project; its exit status, output and seconds. */
+function script(file, env = {}) {
+  const started = Date.now();
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(ROOT, file)], {
+    env: { ...process.env, ...env },
+  });
+  return { status, output: `${stdout}${stderr}`, seconds: (Date.now() - started) / 1000 };
+}
+
+test("the upload is at most 60 KB", () => {
+  const files = readdirSync(join(ROOT, "build/deploy")).filter((file) => /\.(js|wasm)$/.test(file));
+  assert.equal(files.length, 2);
+  const bytes = gzipSync(Buffer.concat(files.map((file) => readFileSync(join(ROOT, "build/deploy", file))))).length;
+  assert.ok(bytes <= 60_000, `${bytes} bytes`);
+});
+
+test("what is installed is not installed again", () => {
+  const { status, output, seconds } = script("tools/setup.mjs");
+  assert.equal(status, 0);
+  assert.equal(output, "");
+  assert.ok(seconds < 5, `${seconds} s`);
+});
+
+test("what has not changed is not built again", () => {
+  script("tools/build.mjs");
+  const { status, output, seconds } = script("tools/build.mjs");
+  assert.equal(status, 0);
+  assert.match(output, /nothing has changed/);
+  assert.ok(seconds < 5, `${seconds} s`);
+});
+
+test("a missing rustup gets one line", () => {
+  const { status, output } = script("tools/setup.mjs", { PATH: pathOf("node", "npm") });
+  assert.equal(status, 1);
+  assert.equal(output, "tally: rustup is missing; install Rust with rustup (https://rustup.rs) and try again\n");
+});
+
+test("an old npm gets one line", () => {
+  const { status, output } = script("tools/setup.mjs", { npm_config_user_agent: "npm/6.14.18 node/v20.20.2" });
+  assert.equal(status, 1);
+  assert.equal(output, "tally: this is npm 6.14.18; Tally needs npm 9 or newer\n");
+});
+
+/** A PATH with these commands and no others. */
+function pathOf(...commands) {
+  const folder = join(temporaryFolder(), "bin");
+  mkdirSync(folder);
+  const all = process.env.PATH.split(":");
+  for (const command of commands) {
+    const found = all.map((path) => join(path, command)).find(existsSync);
+    symlinkSync(found, join(folder, command));
+  }
+  return folder;
+}
+
+test("`wrangler dev` keeps its counts across restarts", { timeout: 120_000 }, async () => {
+  const state = temporaryFolder();
+  for (const count of [1, 2]) {
+    const port = await freePort();
+    const args = ["dev", "--port", port, "--inspector-port", await freePort(), "--persist-to", state];
+    const dev = spawn("wrangler", args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], detached: true });
+    let log = "";
+    for (const stream of [dev.stdout, dev.stderr]) stream.on("data", (data) => (log += data));
+    const ended = new Promise((resolve) => dev.once("exit", resolve));
+    try {
+      const { body } = await patiently(() => request(`http://localhost:${port}`, "/increment?name=A"), () => log);
+      assert.equal(body, `Durable Object 'A' count: ${count}`);
+    } finally {
+      process.kill(-dev.pid, "SIGTERM");
+      await ended;
+    }
+  }
+});
+
+async function patiently(attempt, log) {
+  for (let waited = 0; waited < 50; waited++) {
+    try {
+      return await attempt();
+    } catch {
+      await sleep(1000);
+    }
+  }
+  throw new Error(log());
+}
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(String(port)));
+    });
+  });
+}

@@ -1,0 +1,30 @@
+// `npm test`: the native tests of the pure part, then the Worker as it is deployed, on workerd.
+// `npm test -- FILE…` runs only those of the second kind that are named.
+
+import { cpSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { ROOT, run, say } from "../tools/shell.mjs";
+
+const named = process.argv.slice(2);
+
+if (!named.length) {
+  say("testing the pure part");
+  run("cargo", ["test", "--locked"]);
+}
+
+say("building the Worker as it is deployed");
+deployable("build/deploy");
+
+say("building it once more with a fault in it");
+run("node", ["tools/build.mjs", "build/fault/build", "--features", "fault"]);
+cpSync(join(ROOT, "src/entry.js"), join(ROOT, "build/fault/src/entry.js"));
+deployable("build/fault/deploy", "tests/fault.js");
+
+say("testing on workerd");
+const all = readdirSync(join(ROOT, "tests")).filter((file) => file.endsWith(".test.mjs"));
+run("node", ["--test", "--test-concurrency=1", "--test-reporter=spec", ...(named.length ? named : all.map((file) => `tests/${file}`))]);
+
+function deployable(out, ...main) {
+  rmSync(join(ROOT, out), { recursive: true, force: true });
+  run("wrangler", ["deploy", ...main, "--dry-run", "--outdir", out]);
+}
