@@ -107,6 +107,7 @@ fn callback(f: fn(String, Format, JsValue) -> reply::Reply) -> JsValue {
 /// Panics, for the test that a panic costs one request only.
 #[cfg(feature = "fault")]
 #[wasm_bindgen]
+#[expect(clippy::panic)]
 pub fn fault() {
     panic!("a fault was asked for");
 }

@@ -6,8 +6,9 @@ import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EXAMPLE, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { EXAMPLE, ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
+const STORED = join(ROOT, "tests/stored.js");
 const count = ({ body }) => Number(/count: (-?\d+)$/.exec(body)[1]);
 const get = async ({ url }, path) => count(await request(url, path));
 
@@ -126,5 +127,24 @@ describe("in the place of the JavaScript example", () => {
     assert.equal(count(await run(TALLY, "/increment?name=D&amount=-10")), -4);
     assert.equal(count(await run(EXAMPLE, "/decrement?name=D")), -5);
     assert.equal(count(await run(TALLY, "/?name=D")), -5);
+  });
+
+  test("what JavaScript takes for false counts as 0", async () => {
+    for (const value of ["null", "false", '""', "0"]) {
+      await run(STORED, `/?name=F&value=${encodeURIComponent(value)}`);
+      assert.equal(count(await run(TALLY, "/increment?name=F")), 1, value);
+    }
+  });
+
+  test("what is not a count is told and left alone", async () => {
+    for (const value of ['"5"', "{}", "1.5", "9007199254740992"]) {
+      await run(STORED, `/?name=S&value=${encodeURIComponent(value)}`);
+      for (const path of ["/increment", "/"]) {
+        const { status, body } = await run(TALLY, `${path}?name=S`);
+        assert.equal(status, 500, value);
+        assert.match(body, /^The stored value is not an integer/);
+      }
+      assert.equal((await run(STORED, "/?name=S")).body, value);
+    }
   });
 });
