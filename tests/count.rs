@@ -1,5 +1,7 @@
 //! Counts, amounts, and the group commit that writes them.
 
+#![allow(clippy::expect_used)]
+
 use proptest::prelude::*;
 use tally::commit::{GroupCommit, Step};
 use tally::count::{Amount, Count, MAX};

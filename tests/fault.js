@@ -1,19 +1,101 @@
-// Tally, with a way to make it panic: in the Worker (`/fault`) and in an object (`/fault?name=A`).
+// Tally, with ways to make it fail: a panic in the Worker (`/fault`) and in an object
+// (`/fault?name=A`), and objects over a storage that is slow or fails (`/slow`, `/full`, `/lost`),
+// which answer what happened, in order.
 
 import tally, { Counter as Sound } from "../build/fault/src/entry.js";
-import { fault } from "../build/fault/build/tally.js";
+import * as rust from "../build/fault/build/tally.js";
 
 export default {
-  fetch(request, env, context) {
+  async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
-    if (pathname !== "/fault") return tally.fetch(request, env, context);
     const name = searchParams.get("name");
-    return name ? env.COUNTERS.getByName(name).fault() : fault();
+    if (pathname === "/fault") return name ? env.COUNTERS.getByName(name).fault() : rust.fault();
+    if (pathname in storages) return Response.json(await storages[pathname]());
+    return tally.fetch(request, env, context);
   },
 };
 
 export class Counter extends Sound {
   fault() {
-    fault();
+    rust.fault();
   }
+}
+
+const storages = {
+  /** Writes arrive when they are told to. */
+  async "/slow"() {
+    const { counter, events, call, arrive } = over({});
+    call("a", () => counter.increment());
+    call("b", () => counter.increment(2));
+    call("c", () => counter.decrement(3));
+    call("read", () => counter.getCounterValue());
+    await arrive();
+    call("d", () => counter.increment(10));
+    await arrive();
+    await arrive();
+    call("e", () => counter.increment());
+    await settled();
+    return events;
+  },
+
+  /** Every second write is refused. */
+  async "/full"() {
+    let writes = 0;
+    const put = () => {
+      if (++writes % 2 === 0) throw new Error("the disk is full");
+    };
+    const { counter, events, call, arrive } = over({ put });
+    call("a", () => counter.increment());
+    call("b", () => counter.increment());
+    call("c", () => counter.increment());
+    await arrive();
+    await call("read", () => counter.getCounterValue());
+    await call("d", () => counter.increment());
+    return events;
+  },
+
+  /** The write is lost on its way. */
+  async "/lost"() {
+    const { counter, events, call, lose } = over({});
+    call("a", () => counter.increment());
+    call("b", () => counter.increment());
+    await lose();
+    return events;
+  },
+};
+
+/** A Rust object over a storage of ours, and a log of its writes and answers. */
+function over({ put }) {
+  const events = [];
+  let stored;
+  let watched = Promise.withResolvers();
+  const kv = {
+    get: () => stored,
+    put(key, value) {
+      put?.();
+      stored = value;
+      events.push(`${key} = ${value}`);
+    },
+  };
+  const counter = new rust.Counter({ storage: { kv, sync: () => watched.promise } });
+  const next = (settle) => async () => {
+    await settled();
+    const { [settle]: now } = watched;
+    watched = Promise.withResolvers();
+    now(new Error("lost"));
+    await settled();
+  };
+  const call = async (name, method) => {
+    try {
+      events.push(`${name}: ${await method()}`);
+    } catch (error) {
+      events.push(`${name}: ${error}`);
+    }
+  };
+  return { counter, events, call, arrive: next("resolve"), lose: next("reject") };
+}
+
+/** When all that can happen by itself has happened. */
+function settled() {
+  return new Promise((resolve) => setTimeout(resolve, 5));
 }

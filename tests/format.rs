@@ -1,5 +1,7 @@
 //! Bodies, and which kind of them is asked for.
 
+#![allow(clippy::expect_used)]
+
 use proptest::prelude::*;
 use tally::count::Count;
 use tally::error::Error;

@@ -1,5 +1,7 @@
 //! From method, path and query to what is to be done.
 
+#![allow(clippy::expect_used)]
+
 use proptest::prelude::*;
 use tally::count::Amount;
 use tally::error::Error;
