@@ -27,8 +27,8 @@ for (const path of ["/fault", "/fault?name=A"]) {
   });
 }
 
-test("a panic is told in the log, with where it was", () => {
-  assert.match(tally.log(), /panicked at src.lib\.rs:\d+:\d+:\s+a fault was asked for/);
+test("a panic is told in the log, with where it was and its stack", () => {
+  assert.match(tally.log(), /panicked at src.lib\.rs:\d+:\d+:\s+a fault was asked for\s+Stack:\s+Error\s+at /);
 });
 
 const happened = async (path) => JSON.parse((await get(path)).body);
