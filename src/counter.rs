@@ -208,12 +208,13 @@ impl Value {
         if value.is_falsy() {
             return Ok(Count::ZERO);
         }
-        count_of(&value)
+        let number = value.as_f64().ok_or(Error::NotACount);
+        number.and_then(Count::from_number)
     }
 }
 
-/// Asks the counter `name` to do what `action` says. The promise is one of the count after it, for
-/// [`count_of`], and rejects with what [`caught`] understands.
+/// Asks the counter `name` to do what `action` says; a promise of the count after it.
+/// [`counted`] reads what it comes to.
 ///
 /// Nothing is asked twice: an increment whose answer was lost may have counted.
 pub fn call(env: &Env, name: &JsString, action: Action) -> Result<Promise, Error> {
@@ -228,10 +229,12 @@ pub fn call(env: &Env, name: &JsString, action: Action) -> Result<Promise, Error
     .map_err(unavailable)
 }
 
-/// Reads a count that storage or a call gave.
-pub fn count_of(value: &JsValue) -> Result<Count, Error> {
-    let number = value.as_f64().ok_or(Error::NotACount);
-    number.and_then(Count::from_number)
+/// Reads what a [`call`] came to: the count, or what it was rejected with.
+pub fn counted(outcome: JsValue) -> Result<Count, Error> {
+    match outcome.as_f64() {
+        Some(count) => Count::from_number(count),
+        None => Err(caught(outcome)),
+    }
 }
 
 /// An error as RPC carries it: of the built-in classes, which alone arrive as they were.
@@ -245,7 +248,7 @@ fn thrown(error: Error) -> JsValue {
 }
 
 /// The way back of [`thrown`], for calls whose amount is valid.
-pub fn caught(error: JsValue) -> Error {
+fn caught(error: JsValue) -> Error {
     if error.is_instance_of::<RangeError>() {
         Error::OutOfRange
     } else if error.is_instance_of::<TypeError>() {

@@ -66,42 +66,32 @@ pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
     .map(Into::into)
 }
 
+type Answer = Closure<dyn Fn(String, bool, JsValue) -> reply::Reply>;
+
 #[wasm_bindgen(inline_js = "
-export function answer(call, name, json, counted, failed) {
-  return call.then((count) => counted(name, json, count), (error) => failed(name, json, error));
+export function whenSettled(call, answer, name, json) {
+  const settled = (outcome) => answer(name, json, outcome);
+  return call.then(settled, settled);
 }
 ")]
 extern "C" {
-    #[wasm_bindgen(js_name = answer)]
-    fn js_answer(
-        call: &Promise,
-        name: &JsString,
-        json: bool,
-        counted: &JsValue,
-        failed: &JsValue,
-    ) -> Promise;
+    #[wasm_bindgen(js_name = whenSettled)]
+    fn when_settled(call: &Promise, answer: &Answer, name: &JsString, json: bool) -> Promise;
 }
 
-/// The promise of a response that tells what a call of `name` counted.
+/// The promise of a response that tells what a call of the counter `name` came to.
 fn answer(call: &Promise, name: &JsString, format: Format) -> Promise {
     thread_local! {
-        // Made once: a Rust closure for each request costs more than the rest of Tally's work.
-        static COUNTED: JsValue = callback(|name, format, count| match counter::count_of(&count) {
-            Ok(count) => reply::count(format, &name, count),
-            Err(error) => reply::error(format, error),
+        // Made once: a closure of its own for each request costs as much as a future.
+        static ANSWER: Answer = Closure::new(|name: String, json, outcome| {
+            let format = if json { Format::Json } else { Format::Text };
+            match counter::counted(outcome) {
+                Ok(count) => reply::count(format, &name, count),
+                Err(error) => reply::error(format, error),
+            }
         });
-        static FAILED: JsValue =
-            callback(|_, format, error| reply::error(format, counter::caught(error)));
     }
-    COUNTED.with(|counted| {
-        FAILED.with(|failed| js_answer(call, name, format == Format::Json, counted, failed))
-    })
-}
-
-fn callback(f: fn(String, Format, JsValue) -> reply::Reply) -> JsValue {
-    let call =
-        move |name, json, value| f(name, if json { Format::Json } else { Format::Text }, value);
-    Closure::<dyn Fn(String, bool, JsValue) -> reply::Reply>::new(call).into_js_value()
+    ANSWER.with(|answer| when_settled(call, answer, name, format == Format::Json))
 }
 
 /// Panics, for the test that a panic costs one request only.
