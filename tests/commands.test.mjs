@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
-import { ROOT, request, temporaryFolder } from "./workerd.mjs";
+import { ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
 /** Runs a script of the project; its exit status, output and seconds. */
 function script(file, env = {}) {
@@ -19,6 +19,23 @@ function script(file, env = {}) {
   });
   return { status, output: `${stdout}${stderr}`, seconds: (Date.now() - started) / 1000 };
 }
+
+const noCurl = spawnSync("curl", ["--version"]).status !== 0 && "there is no curl";
+test("the README's session is what happens", { skip: noCurl }, async () => {
+  const session = /```console\n(.*?)```/s.exec(readFileSync(join(ROOT, "README.md"), "utf8"))[1];
+  const tally = await serve(TALLY);
+  try {
+    const steps = session.split(/^\$ /m).slice(1).map((step) => step.split("\n"));
+    assert.ok(steps.length >= 5);
+    for (const [command, ...output] of steps) {
+      const run = command.replace("localhost:8787", tally.url);
+      const { stdout } = spawnSync("sh", ["-c", run.replace("curl", "curl -s")]);
+      assert.equal(`${stdout}`, output.join("\n").trimEnd(), command);
+    }
+  } finally {
+    await tally.stop();
+  }
+});
 
 test("the upload is at most 60 KB", () => {
   const files = readdirSync(join(ROOT, "build/deploy")).filter((file) => /\.(js|wasm)$/.test(file));
