@@ -2,8 +2,9 @@
 // request can cost (floor.js), on bare workerd. Prints the table and writes it into the README.
 //
 // `npm run bench [-- ROUNDS SECONDS]`. Every round starts the three anew, because a process keeps
-// its luck with memory for life, and measures them one after the other, scenario by scenario. What
-// counts is the ratio within a round; the table gives its median and, in brackets, its quartiles.
+// its luck with memory for life, warms each up until its code is compiled, and then measures them
+// one after the other, scenario by scenario. What counts is the ratio within a round; the table
+// gives its median and, in brackets, its quartiles.
 
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -34,11 +35,15 @@ async function measure() {
   const results = {};
   for (let round = 1; round <= rounds; round++) {
     const servers = {};
-    for (const [name, main] of Object.entries(CONTENDERS)) servers[name] = await serve(main);
+    for (const [name, main] of Object.entries(CONTENDERS)) {
+      servers[name] = await serve(main);
+      progress(round, "warming up", name);
+      for (const [, paths] of SCENARIOS) await load(servers[name].url, paths, 64);
+    }
     for (const [scenario, paths] of SCENARIOS) {
       for (const connections of CONNECTIONS) {
         for (const [name, { url }] of rotate(Object.entries(servers), round)) {
-          process.stderr.write(`\r\x1b[Kround ${round}/${rounds}: ${scenario}, ${connections} connections, ${name}`);
+          progress(round, scenario, `${connections} connections`, name);
           const perSecond = await load(url, paths, connections);
           (((results[scenario] ??= {})[connections] ??= {})[name] ??= []).push(perSecond);
         }
@@ -50,6 +55,10 @@ async function measure() {
   return results;
 }
 
+function progress(round, ...what) {
+  process.stderr.write(`\r\x1b[Kround ${round}/${rounds}: ${what.join(", ")}`);
+}
+
 /** So that none always goes first. */
 function rotate(list, by) {
   return [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
@@ -57,9 +66,7 @@ function rotate(list, by) {
 
 async function load(url, paths, connections) {
   const requests = paths.map((path) => ({ path }));
-  const options = { url, connections, requests };
-  await autocannon({ ...options, duration: 0.3 });
-  const result = await autocannon({ ...options, duration: seconds });
+  const result = await autocannon({ url, connections, requests, duration: seconds });
   if (result.non2xx || result.errors) throw new Error(`${url}${paths[0]}: ${JSON.stringify(result)}`);
   return result["2xx"] / result.duration;
 }
