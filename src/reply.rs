@@ -4,7 +4,7 @@
 
 use crate::count::Count;
 use crate::error::{ALLOW, Error};
-use crate::format::{Format, USAGE};
+use crate::format::{self, Format};
 use wasm_bindgen::prelude::*;
 use worker::js_sys::JsString;
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
@@ -17,10 +17,17 @@ thread_local! {
     /// costs a third of what setting them costs.
     static TEXT: Reply = template(200, Format::Text, &[]);
     static ACCEPT: JsString = "Accept".into();
+    static USAGE: JsString = format::USAGE.into();
 }
 
 #[wasm_bindgen]
 extern "C" {
+    /// `new Response(body, template)`: a response serves as the options like those it was made of.
+    #[wasm_bindgen(extends = Response, js_name = Response)]
+    type Made;
+    #[wasm_bindgen(constructor, catch, js_class = "Response")]
+    fn new(body: &JsValue, template: &Response) -> Result<Made, JsValue>;
+
     #[wasm_bindgen(extends = Headers, js_name = Headers)]
     type RequestHeaders;
     #[wasm_bindgen(method, js_class = "Headers")]
@@ -36,22 +43,22 @@ pub fn format(request: &Request) -> Format {
 
 /// How to call a counter.
 pub fn usage() -> Reply {
-    ok(Format::Text, Some(USAGE))
+    USAGE.with(|usage| ok(Format::Text, usage))
 }
 
 /// A counter's headers without its count.
 pub fn head(format: Format) -> Reply {
-    ok(format, None)
+    ok(format, &JsValue::NULL)
 }
 
 /// A counter's count.
 pub fn count(format: Format, name: &str, count: Count) -> Reply {
-    ok(format, Some(&format.count(name, count)))
+    ok(format, &format.count(name, count).into())
 }
 
 /// A count and nothing else, as an object answers its own Worker.
 pub fn bare(count: Count) -> Reply {
-    ok(Format::Text, Some(&count.to_string()))
+    ok(Format::Text, &count.to_string().into())
 }
 
 /// A refusal.
@@ -61,10 +68,10 @@ pub fn error(format: Format, error: Error) -> Reply {
         _ => &[],
     };
     let template = template(error.status(), format, headers)?;
-    with_body(Some(&format.error(error)), &template)
+    with_body(&format.error(error).into(), &template)
 }
 
-fn ok(format: Format, body: Option<&str>) -> Reply {
+fn ok(format: Format, body: &JsValue) -> Reply {
     match format {
         Format::Text => TEXT.with(|text| with_body(body, text.as_ref().map_err(JsValue::clone)?)),
         Format::Json => with_body(body, &template(200, format, &[])?),
@@ -84,7 +91,6 @@ fn template(status: u16, format: Format, more: &[(&str, &str)]) -> Reply {
     Response::new_with_opt_str_and_init(None, &init)
 }
 
-/// A response serves as the second argument of `new Response` like the options it was made from.
-fn with_body(body: Option<&str>, template: &Response) -> Reply {
-    Response::new_with_opt_str_and_init(body, template.unchecked_ref())
+fn with_body(body: &JsValue, template: &Response) -> Reply {
+    Made::new(body, template).map(JsCast::unchecked_into)
 }
