@@ -4,7 +4,7 @@
 //! disk, the increments that arrive wait together and then share one write. Either way the answer
 //! leaves only after the write that holds it; the runtime's output gate sees to that.
 //!
-//! To learn when a write has arrived costs about a tenth of an increment, so where increments come
+//! To learn when a write has arrived costs about as much as an increment, so where increments come
 //! one by one only some writes are watched; where a watched write found others waiting, the next is
 //! watched too.
 
