@@ -11,6 +11,7 @@ import * as rust from "../build/tally.js";
 
 export default { fetch: rust.fetch };
 export const Counter = durable(rust.Counter);
+export const Ledger = durable(rust.Ledger);
 
 function durable(Rust) {
   class Durable extends DurableObject {

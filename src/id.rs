@@ -1,6 +1,7 @@
 //! Names, checked once at the border and never bare strings after that.
 
 use crate::error::Error;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The most bytes of UTF-8 in a counter's name. Above it an object no longer knows its own
@@ -21,6 +22,65 @@ impl CounterName {
     }
 
     /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The most bytes of UTF-8 in a post's id; what a key of Workers KV may have.
+pub const MAX_POST_BYTES: usize = 512;
+
+/// The id of a post: 1 to [`MAX_POST_BYTES`] bytes of UTF-8 without control characters. It does not
+/// start with `:`, which marks Tally's own keys in Workers KV.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct PostId(String);
+
+impl PostId {
+    /// Checks an id; [`Error::InvalidPost`] where it is not one.
+    pub fn parse(text: String) -> Result<Self, Error> {
+        let length = 1..=MAX_POST_BYTES;
+        let valid = length.contains(&text.len())
+            && !text.starts_with(':')
+            && !text.chars().any(char::is_control);
+        valid.then_some(Self(text)).ok_or(Error::InvalidPost)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for PostId {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        Self::parse(text)
+    }
+}
+
+impl std::borrow::Borrow<str> for PostId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The most bytes in the id of a ping.
+pub const MAX_ID_BYTES: usize = 128;
+
+/// The id of a ping, 1 to [`MAX_ID_BYTES`] bytes: the same id counts once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PingId(String);
+
+impl PingId {
+    /// Checks an id; [`Error::InvalidId`] where it is not one.
+    pub fn parse(text: String) -> Result<Self, Error> {
+        let valid = (1..=MAX_ID_BYTES).contains(&text.len());
+        valid.then_some(Self(text)).ok_or(Error::InvalidId)
+    }
+
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

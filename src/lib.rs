@@ -16,18 +16,35 @@
 //! render, and are tested on workerd (`tests/*.test.mjs`). `entry.js` is the module that the
 //! runtime loads.
 
+pub mod answer;
+pub mod budget;
 pub mod commit;
 pub mod count;
 mod counter;
 pub mod error;
 pub mod format;
 pub mod id;
+mod ledger;
+pub mod page;
+pub mod portable;
+mod publish;
+pub mod record;
 mod reply;
 pub mod route;
+pub mod seen;
+pub mod settings;
+pub mod snapshot;
+mod storage;
+pub mod tally;
+pub mod time;
+pub mod top;
+mod views;
+pub mod visit;
 
 use format::Format;
 use route::{Action, Route};
 use std::panic;
+use views::Context;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{JsString, Promise};
 use worker::web_sys::Request;
@@ -49,8 +66,9 @@ fn start() {
 /// Exported by hand, and without `async`: `#[event(fetch)]` makes a promise of every answer, and a
 /// Rust future around the call of an object costs as much as the rest of Tally's work.
 #[wasm_bindgen]
-pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
-    match Route::parse(&request.method(), &request.url()) {
+pub fn fetch(request: Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
+    let url = request.url();
+    match Route::parse(&request.method(), &url) {
         Ok(Route::Usage) => reply::usage(),
         Ok(Route::Counter(_, Action::Head)) => reply::head(reply::format(&request)),
         Ok(Route::Counter(name, action)) => {
@@ -61,6 +79,8 @@ pub fn fetch(request: Request, env: Env) -> Result<JsValue, JsValue> {
                 Err(error) => reply::error(format, error),
             }
         }
+        Ok(Route::Views(views)) => return views::fetch(views, request, env, context),
+        Err(error) if route::is_of_views(&url) => reply::refusal(error, Some("*")),
         Err(error) => reply::error(reply::format(&request), error),
     }
     .map(Into::into)

@@ -1,9 +1,20 @@
 //! Method, path and query of a request, parsed into what is to be done.
 
 use crate::count::Amount;
-use crate::error::Error;
-use crate::id::CounterName;
+use crate::error::{ALLOW, Error};
+use crate::id::{CounterName, PingId, PostId};
+use crate::portable::Format;
+use crate::record::{DAYS, Period};
+use crate::tally::Mode;
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+/// The most posts that one request asks for.
+pub const MAX_POSTS: usize = 100;
+/// The longest top list.
+pub const MAX_LIMIT: u32 = 100;
+/// The most bytes of an import.
+pub const MAX_BODY_BYTES: usize = 16 << 20;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -12,6 +23,42 @@ pub enum Route {
     Usage,
     /// Do something with one counter.
     Counter(CounterName, Action),
+    /// Something of the posts' views.
+    Views(Views),
+}
+
+/// What is asked of the posts' views.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Views {
+    /// May a page send this?
+    Preflight,
+    /// Count a view.
+    Ping(PostId, Option<PingId>),
+    /// Tell one post's views.
+    Post(PostId),
+    /// Tell the views of several posts, in their order.
+    Posts(Vec<PostId>),
+    /// List the most viewed posts.
+    Top(Period, u32),
+    /// Tell the views by day of a post, or of the site.
+    History(Option<PostId>, u32),
+    /// Tell the totals.
+    Stats,
+    /// Something that only the owner may, or what is wrong with it.
+    Owner(Result<Owner, Error>),
+}
+
+/// What only the owner may.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    /// Set a post's views to the count in the body.
+    Set(PostId),
+    /// Forget a post.
+    Delete(PostId),
+    /// Write everything down.
+    Export(Format),
+    /// Take records from the body, which is in this format or in the one it looks like.
+    Import(Mode, Option<Format>),
 }
 
 /// What can be done with a counter.
@@ -33,14 +80,58 @@ impl Route {
     /// The first `name` and the first `amount` of the query count, read as `URLSearchParams`
     /// reads them. A request that names no counter is a question, whatever its path.
     pub fn parse(method: &str, url: &str) -> Result<Self, Error> {
-        let method = Method::parse(method)?;
         let target = Target::of(url);
+        if target.is_of_views() {
+            return Views::of(method, &target).map(Route::Views);
+        }
+        let method = Method::parse(method)?;
         match target.first("name").filter(|name| !name.is_empty()) {
             None => Ok(Route::Usage),
             Some(name) => {
                 let action = Action::of(method, &target)?;
                 Ok(Route::Counter(CounterName::parse(name)?, action))
             }
+        }
+    }
+}
+
+/// Whether a request is of the posts' views, and not of a counter. `url` is absolute.
+pub fn is_of_views(url: &str) -> bool {
+    Target::of(url).is_of_views()
+}
+
+impl Views {
+    fn of(method: &str, target: &Target) -> Result<Self, Error> {
+        let path = &*target.path;
+        match (method, path) {
+            ("OPTIONS", _) => Ok(Views::Preflight),
+            ("GET" | "HEAD", "/views") => target.posts().map(Views::Posts),
+            ("GET" | "HEAD", "/top") => Ok(Views::Top(
+                target.period()?,
+                target.number("limit", 1..=MAX_LIMIT, 10)?,
+            )),
+            ("GET" | "HEAD", "/history") => {
+                let days = target.number("days", 1..=DAYS, DAYS)?;
+                Ok(Views::History(target.posts_at_most(1)?.pop(), days))
+            }
+            ("GET" | "HEAD", "/stats") => Ok(Views::Stats),
+            ("GET" | "HEAD", "/export") => {
+                Ok(Views::Owner(target.format().map(|format| {
+                    Owner::Export(format.unwrap_or(Format::Json))
+                })))
+            }
+            ("POST", "/import") => Ok(Views::Owner(target.import())),
+            (_, "/views" | "/top" | "/history" | "/stats" | "/export") => {
+                Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
+            }
+            (_, "/import") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
+            ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
+            ("GET" | "HEAD", _) => target.post().map(Views::Post),
+            ("PUT", _) => Ok(Views::Owner(target.post().map(Owner::Set))),
+            ("DELETE", _) => Ok(Views::Owner(target.post().map(Owner::Delete))),
+            _ => Err(Error::MethodNotAllowed(
+                "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+            )),
         }
     }
 }
@@ -65,7 +156,7 @@ impl Action {
     }
 }
 
-/// The methods of [`crate::error::ALLOW`]. `POST` is answered like `GET`.
+/// The methods of [`ALLOW`]. `POST` is answered like `GET`.
 #[derive(Clone, Copy)]
 enum Method {
     Get,
@@ -77,7 +168,7 @@ impl Method {
         match method {
             "GET" | "POST" => Ok(Method::Get),
             "HEAD" => Ok(Method::Head),
-            _ => Err(Error::MethodNotAllowed),
+            _ => Err(Error::MethodNotAllowed(ALLOW)),
         }
     }
 }
@@ -110,6 +201,108 @@ impl<'a> Target<'a> {
         self.first("amount")
             .map_or(Ok(Amount::ONE), |text| Amount::parse(&text))
     }
+}
+
+/// What the posts' views are asked by.
+impl Target<'_> {
+    fn is_of_views(&self) -> bool {
+        let path = &*self.path;
+        path.starts_with("/views/")
+            || ["/views", "/top", "/history", "/stats", "/export", "/import"].contains(&path)
+    }
+
+    /// The post of a path: all of it behind `/views/`.
+    fn post(&self) -> Result<PostId, Error> {
+        let encoded = self.path.strip_prefix("/views/").unwrap_or_default();
+        PostId::parse(decode(encoded)?)
+    }
+
+    /// The values of a key of the query, which have to be well encoded.
+    fn all(&self, key: &str) -> impl Iterator<Item = Result<String, Error>> {
+        let pairs = self.query.split('&');
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs
+            .filter(move |pair| pair.0 == key)
+            .map(|pair| decode(&pair.1.replace('+', " ")))
+    }
+
+    fn one(&self, key: &str) -> Result<Option<String>, Error> {
+        self.all(key).next().transpose()
+    }
+
+    fn posts(&self) -> Result<Vec<PostId>, Error> {
+        let posts = self.posts_at_most(MAX_POSTS)?;
+        if posts.is_empty() {
+            return Err(Error::MissingPost);
+        }
+        Ok(posts)
+    }
+
+    fn posts_at_most(&self, most: usize) -> Result<Vec<PostId>, Error> {
+        if self.all("post").count() > most {
+            return Err(Error::TooManyInRequest);
+        }
+        self.all("post").map(|post| PostId::parse(post?)).collect()
+    }
+
+    fn ping_id(&self) -> Result<Option<PingId>, Error> {
+        self.one("id")?.map(PingId::parse).transpose()
+    }
+
+    fn number(&self, key: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, Error> {
+        let error = if key == "limit" {
+            Error::InvalidLimit
+        } else {
+            Error::InvalidDays
+        };
+        match self.one(key)? {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or(error),
+        }
+    }
+
+    fn period(&self) -> Result<Period, Error> {
+        match self.one("period")?.as_deref() {
+            None | Some("all") => Ok(Period::All),
+            Some("day") => Ok(Period::Day),
+            Some("week") => Ok(Period::Week),
+            Some("month") => Ok(Period::Month),
+            Some(_) => Err(Error::InvalidPeriod),
+        }
+    }
+
+    fn format(&self) -> Result<Option<Format>, Error> {
+        self.one("format")?
+            .map(|name| Format::parse(&name))
+            .transpose()
+    }
+
+    fn import(&self) -> Result<Owner, Error> {
+        let mode = match self.one("mode")?.as_deref() {
+            Some("add") => Mode::Add,
+            Some("replace") => Mode::Replace,
+            None | Some("max") => Mode::Max,
+            Some(_) => return Err(Error::InvalidMode),
+        };
+        Ok(Owner::Import(mode, self.format()?))
+    }
+}
+
+/// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
+fn decode(text: &str) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+                let (high, low) = digit().zip(digit()).ok_or(Error::InvalidEncoding)?;
+                (high * 16 + low) as u8
+            }
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| Error::InvalidEncoding)
 }
 
 /// Resolves `.` and `..` and turns `\` into `/`, as the `URL` class does

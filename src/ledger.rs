@@ -1,0 +1,495 @@
+//! The `Ledger` object, the single writer of the posts' views, and the Worker's client of it.
+//!
+//! It stores the rows of [`crate::tally`] and publishes by alarm, as [`crate::budget`] allows, what
+//! [`crate::publish`] writes to Workers KV. Where Workers KV fails, views are counted all the same
+//! and the alarm comes again.
+//!
+//! Before its first answer it takes over the counts that another program left in Workers KV; where
+//! that fails, it counts from 0 and adds them when it can.
+//!
+//! Over RPC it answers, with an error of a built-in class where it cannot:
+//!
+//! ```text
+//! ping(post, id, address, agent)   Outcome::number
+//! skip(reason, pings, post)        the post's views, 0 without a post
+//! set(post, views)                 nothing; 0 forgets the post
+//! exported(format)                 crate::portable
+//! imported(bytes)                  nothing; (Mode, [(post, Record)]) in postcard
+//! wake()                           nothing; has something published
+//! ```
+
+use crate::error::Error;
+use crate::id::{PingId, PostId};
+use crate::portable::Format;
+use crate::publish::{self, Namespace, within};
+use crate::record::Record;
+use crate::seen::Key;
+use crate::settings::Settings;
+use crate::storage::{Commits, Context, Storage, Stored, SyncKv, thrown, unavailable};
+use crate::tally::{Mode, Outcome, Ping, Rows, Tally};
+use crate::time::Time;
+use crate::visit::Reason;
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{Date, JsString, Object, Promise, RangeError, TypeError, Uint8Array};
+use worker::wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use worker::{Env, js_sys};
+
+/// How long a first answer waits for what is in Workers KV, in milliseconds.
+const PATIENCE: u32 = 5_000;
+
+/// The Durable Object class, as `entry.js` extends it.
+#[wasm_bindgen]
+pub struct Ledger {
+    inner: Rc<Inner>,
+}
+
+#[wasm_bindgen]
+impl Ledger {
+    /// The object over its storage.
+    #[wasm_bindgen(constructor)]
+    pub fn new(context: &Context, env: &Env) -> Self {
+        let storage = context.storage();
+        let books = Books {
+            kv: storage.kv(),
+            storage: storage.clone(),
+            tally: RefCell::default(),
+        };
+        let views = env.unchecked_ref::<publish::Bindings>().views();
+        let inner = Inner {
+            books: Commits::new(storage, books),
+            settings: settings(env),
+            views,
+            adoption: OnceCell::new(),
+        };
+        Self {
+            inner: Rc::new(inner),
+        }
+    }
+
+    /// Counts a view, unless it is a repeat; `address` and `agent` are only given where the visitor
+    /// may be known by them. An [`Outcome::number`], or a promise of it.
+    pub fn ping(
+        &self,
+        post: String,
+        id: Option<String>,
+        address: Option<String>,
+        agent: Option<String>,
+    ) -> Result<JsValue, JsValue> {
+        let post = PostId::parse(post).map_err(thrown)?;
+        let id = id.map(PingId::parse).transpose().map_err(thrown)?;
+        self.inner.after_adoption(move |inner| {
+            let visitor = address
+                .as_deref()
+                .map(|of| (of, agent.as_deref().unwrap_or_default()));
+            let ping = Ping {
+                post: &post,
+                id: id.as_ref().map(PingId::as_str),
+                visitor,
+            };
+            let settings = &inner.settings;
+            inner
+                .change(|tally, rows, now| tally.ping(rows, ping, settings, now, random))
+                .map(|outcome| outcome.number().into())
+        })
+    }
+
+    /// Notes pings that do not count, by [`Reason::number`]; the views of `post`.
+    pub fn skip(&self, reason: u8, pings: u32, post: Option<String>) -> Result<JsValue, JsValue> {
+        let reason = Reason::from_number(reason).ok_or_else(|| thrown(Error::NotACount))?;
+        let post = post.map(PostId::parse).transpose().map_err(thrown)?;
+        self.inner.after_adoption(move |inner| {
+            let views = inner.change(|tally, rows, _| {
+                tally.skip(reason, pings);
+                post.as_ref().map_or(Ok(0), |post| tally.views(rows, post))
+            })?;
+            Ok((views as f64).into())
+        })
+    }
+
+    /// Sets a post's views; 0 forgets it.
+    pub fn set(&self, post: String, views: f64) -> Result<JsValue, JsValue> {
+        let post = PostId::parse(post).map_err(thrown)?;
+        self.inner.after_adoption(move |inner| {
+            inner.change(|tally, rows, _| tally.set(rows, &post, views as u64))?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Writes every record down.
+    pub fn exported(&self, format: String) -> Result<JsValue, JsValue> {
+        let format = Format::parse(&format).map_err(thrown)?;
+        self.inner.after_adoption(move |inner| {
+            let records = inner.books.stored.with(|tally, rows| tally.export(rows))?;
+            Ok(format.write(&records).into())
+        })
+    }
+
+    /// Takes records in.
+    pub fn imported(&self, bytes: Vec<u8>) -> Result<JsValue, JsValue> {
+        let import: Result<(Mode, Vec<(PostId, Record)>), _> = postcard::from_bytes(&bytes);
+        let (mode, records) = import.map_err(|_| thrown(Error::NotACount))?;
+        self.inner.after_adoption(move |inner| {
+            inner.change(|tally, rows, _| tally.import(rows, records, mode))?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Publishes soon, whether anything has changed or not.
+    pub fn wake(&self) -> Result<JsValue, JsValue> {
+        self.inner.after_adoption(move |inner| {
+            inner.change(|tally, _, _| {
+                tally.publish_again();
+                Ok(())
+            })?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Publishes what has changed. It never fails, because a failing alarm is given up after a while.
+    pub fn alarm(&self) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        future_to_promise(async move {
+            if let Err(error) = inner.publish().await {
+                worker::console_error!("ledger: the alarm failed: {error}");
+                let later = Date::now() + f64::from(inner.settings.publish) * 1000.0;
+                inner.books.stored.set_alarm(later);
+            }
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+}
+
+/// What a call does, as one type.
+type Work = Box<dyn FnOnce(&Inner) -> Result<JsValue, Error>>;
+
+struct Inner {
+    books: Rc<Commits<Books>>,
+    settings: Settings,
+    views: Namespace,
+    /// The attempt to take over Workers KV that first answers wait for.
+    adoption: OnceCell<Promise>,
+}
+
+impl Inner {
+    /// Does `work`, and promises what it answers; in a new ledger only after what is in Workers KV
+    /// was taken over, or that was tried.
+    fn after_adoption(
+        self: &Rc<Self>,
+        work: impl FnOnce(&Self) -> Result<JsValue, Error> + 'static,
+    ) -> Result<JsValue, JsValue> {
+        self.boxed(Box::new(work))
+    }
+
+    fn boxed(self: &Rc<Self>, work: Work) -> Result<JsValue, JsValue> {
+        let is_new = self.books.stored.with(|tally, _| Ok(tally.is_new()));
+        if !is_new.map_err(thrown)? {
+            return self.answer(work).map_err(thrown);
+        }
+        let inner = Rc::clone(self);
+        let adoption = self.adoption.get_or_init(|| {
+            let inner = Rc::clone(&inner);
+            let attempt = future_to_promise(async move {
+                inner.adopt().await.map_err(thrown)?;
+                Ok(JsValue::UNDEFINED)
+            });
+            within(&attempt, PATIENCE)
+        });
+        let adoption = JsFuture::from(adoption.clone());
+        let answer = future_to_promise(async move {
+            // Whether it worked or not: a view is counted either way.
+            let _ = adoption.await;
+            let answer = inner.answer(work).map_err(thrown)?;
+            match answer.dyn_into::<Promise>() {
+                Ok(promise) => JsFuture::from(promise).await,
+                Err(answer) => Ok(answer),
+            }
+        });
+        Ok(answer.into())
+    }
+
+    fn answer(&self, work: Work) -> Result<JsValue, Error> {
+        let answer = work(self)?;
+        self.books.commit_then(answer)
+    }
+
+    /// Changes the books, and sets the alarm that follows from it. To be committed before it is told.
+    fn change<T>(
+        &self,
+        work: impl FnOnce(&mut Tally, &Books, Time) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let now = now();
+        let changed = self.books.stored.with(|tally, rows| {
+            let done = work(tally, rows, now)?;
+            Ok((done, tally.arm(now, &self.settings)))
+        });
+        if let Err(error) = changed
+            && error != Error::TooManyPosts
+        {
+            // The change may be half done.
+            self.books.fail(error);
+        }
+        let (done, alarm) = changed?;
+        if let Some(at) = alarm {
+            self.books.stored.set_alarm(at.millis());
+        }
+        Ok(done)
+    }
+
+    /// Waits until all changes are on their way to the disk.
+    async fn committed(&self) -> Result<(), Error> {
+        if let Some(write) = self.books.commit()? {
+            JsFuture::from(write).await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn adopt(&self) -> Result<(), Error> {
+        let found = publish::found(&self.views).await?;
+        self.change(|tally, rows, _| match tally.is_new() {
+            true => tally.adopt(rows, found.entries, found.left),
+            false => Ok(()),
+        })?;
+        self.committed().await
+    }
+
+    async fn publish(&self) -> Result<(), Error> {
+        let stored = &self.books.stored;
+        if stored.with(|tally, _| Ok(tally.is_new()))? {
+            // A failure is logged, and tried again by the next alarm.
+            let _ = self.adopt().await;
+        }
+        let settings = &self.settings;
+        let begun = stored.with(|tally, rows| tally.begin(rows, now(), settings))?;
+        let Some(publication) = begun else {
+            self.change(|_, _, _| Ok(()))?;
+            return self.committed().await;
+        };
+        // What is published is on the disk, and so is what it costs.
+        self.committed().await?;
+        let published = publish::publish(&self.views, publication).await;
+        self.change(|tally, rows, now| tally.end(rows, published, now, settings))?;
+        self.committed().await
+    }
+}
+
+/// The books in memory, and the rows they are stored in.
+struct Books {
+    kv: SyncKv,
+    storage: Storage,
+    /// `None` until storage was read, and again after a write that failed.
+    tally: RefCell<Option<Tally>>,
+}
+
+impl Books {
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&mut Tally, &Self) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut tally = self.tally.borrow_mut();
+        let tally = match &mut *tally {
+            Some(tally) => tally,
+            empty => empty.insert(Tally::load(self, random)?),
+        };
+        work(tally, self)
+    }
+
+    fn set_alarm(&self, at: f64) {
+        // The output gate holds answers until it is set.
+        match self.storage.set_alarm(at) {
+            Ok(set) => spawn_local(async move {
+                if let Err(cause) = JsFuture::from(set).await {
+                    unavailable(cause);
+                }
+            }),
+            Err(cause) => {
+                unavailable(cause);
+            }
+        }
+    }
+}
+
+impl Stored for Books {
+    fn write(&self) -> Result<(), Error> {
+        let mut saved = Ok(());
+        let transaction = self.storage.transaction_sync(&mut || {
+            saved = self.with(|tally, rows| tally.save(rows, now()));
+            saved.map_err(thrown)
+        });
+        saved?;
+        transaction.map_err(unavailable)
+    }
+
+    fn forget(&self) {
+        self.tally.take();
+    }
+}
+
+impl Rows for Books {
+    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let value = self.kv.get(&key.into()).map_err(unavailable)?;
+        match value.dyn_into::<Uint8Array>() {
+            Ok(bytes) => Ok(Some(bytes.to_vec())),
+            Err(value) if value.is_undefined() => Ok(None),
+            Err(_) => Err(Error::Unreadable),
+        }
+    }
+
+    fn put(&self, key: &str, value: &[u8]) -> Result<(), Error> {
+        let value = Uint8Array::from(value);
+        self.kv.put(&key.into(), &value).map_err(unavailable)
+    }
+
+    fn delete(&self, key: &str) -> Result<(), Error> {
+        let deleted = self.kv.delete(&key.into());
+        deleted.map(drop).map_err(unavailable)
+    }
+}
+
+fn now() -> Time {
+    Time::from_millis(Date::now())
+}
+
+/// 128 random bits.
+fn random() -> Key {
+    let bytes = Uint8Array::new_with_length(16);
+    get_random_values(&bytes);
+    let mut key = Key::default();
+    bytes.copy_to(&mut key);
+    key
+}
+
+/// The settings, as `env` has them. One that is not valid is logged.
+pub fn settings(env: &Env) -> Settings {
+    let var = |name: &str| {
+        let value = js_sys::Reflect::get(env, &name.into()).ok()?;
+        // As JavaScript writes it.
+        let number = || {
+            value
+                .as_f64()
+                .map(|_| String::from(value.unchecked_ref::<Object>().to_js_string()))
+        };
+        value.as_string().or_else(number)
+    };
+    Settings::parse(var, |name| {
+        worker::console_error!("{name} has a value that it cannot have; the default is used");
+    })
+}
+
+/// The Worker's client of the ledger.
+pub struct Client(Stub);
+
+impl Client {
+    /// The ledger of the site.
+    pub fn new(env: &Env) -> Result<Self, Error> {
+        let ledgers = env.unchecked_ref::<Bindings>().ledgers();
+        ledgers.get_by_name("0").map(Self).map_err(unavailable)
+    }
+
+    /// Counts a view.
+    ///
+    /// Nothing is asked twice: a view whose answer was lost may have counted.
+    pub async fn ping(
+        &self,
+        post: &PostId,
+        id: Option<&PingId>,
+        address: Option<JsString>,
+        agent: Option<JsString>,
+    ) -> Result<Outcome, Error> {
+        let id = id.map(PingId::as_str);
+        let call = self.0.ping(post.as_str(), id, address, agent);
+        Ok(Outcome::from_number(number(answer(call).await?)))
+    }
+
+    /// Notes pings that do not count; the views of `post`.
+    pub async fn skip(
+        &self,
+        reason: Reason,
+        pings: u32,
+        post: Option<&PostId>,
+    ) -> Result<u64, Error> {
+        let post = post.map(PostId::as_str);
+        let call = self.0.skip(reason.number(), pings, post);
+        Ok(number(answer(call).await?) as u64)
+    }
+
+    /// Sets a post's views; 0 forgets it.
+    pub async fn set(&self, post: &PostId, views: u64) -> Result<(), Error> {
+        answer(self.0.set(post.as_str(), views as f64))
+            .await
+            .map(drop)
+    }
+
+    /// Writes every record down.
+    pub async fn export(&self, format: Format) -> Result<JsValue, Error> {
+        answer(self.0.exported(format.name())).await
+    }
+
+    /// Takes records in.
+    pub async fn import(&self, mode: Mode, records: Vec<(PostId, Record)>) -> Result<(), Error> {
+        let bytes = postcard::to_extend(&(mode, records), Vec::new());
+        let bytes = bytes.map_err(|_| Error::Unreadable)?;
+        let call = self.0.imported(&Uint8Array::from(bytes.as_slice()));
+        answer(call).await.map(drop)
+    }
+
+    /// Has something published.
+    pub async fn wake(&self) -> Result<(), Error> {
+        answer(self.0.wake()).await.map(drop)
+    }
+}
+
+fn number(answer: JsValue) -> f64 {
+    answer.as_f64().unwrap_or_default()
+}
+
+async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
+    let call = call.map_err(unavailable)?;
+    JsFuture::from(call).await.map_err(|error| {
+        if error.is_instance_of::<RangeError>() {
+            Error::TooManyPosts
+        } else if error.is_instance_of::<TypeError>() {
+            Error::InvalidPost
+        } else {
+            unavailable(error)
+        }
+    })
+}
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
+    fn get_random_values(bytes: &Uint8Array);
+
+    /// `env`, with the binding of this class.
+    type Bindings;
+    #[wasm_bindgen(method, getter, js_name = LEDGERS)]
+    fn ledgers(this: &Bindings) -> Ledgers;
+
+    /// The binding.
+    type Ledgers;
+    #[wasm_bindgen(method, catch, js_name = getByName)]
+    fn get_by_name(this: &Ledgers, name: &str) -> Result<Stub, JsValue>;
+
+    /// A stub of a [`Ledger`].
+    type Stub;
+    #[wasm_bindgen(method, catch)]
+    fn ping(
+        this: &Stub,
+        post: &str,
+        id: Option<&str>,
+        address: Option<JsString>,
+        agent: Option<JsString>,
+    ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn skip(this: &Stub, reason: u8, pings: u32, post: Option<&str>) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn set(this: &Stub, post: &str, views: f64) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn exported(this: &Stub, format: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn imported(this: &Stub, bytes: &Uint8Array) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn wake(this: &Stub) -> Result<Promise, JsValue>;
+}

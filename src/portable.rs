@@ -1,0 +1,415 @@
+//! Counts as files: what `GET /export` writes and `POST /import` takes back.
+//!
+//! ```text
+//! json     {"posts":[
+//!          {"post":"142","views":3,"hours":{"2026-11-21T10":2},"days":{"2026-11-20":1,"2026-11-21":2}}
+//!          ]}
+//! ndjson   {"post":"142","views":3,"hours":{…},"days":{…}}      a line for each post
+//! csv      post,views,hours,days
+//!          142,3,2026-11-21T10:2,2026-11-20:1 2026-11-21:2
+//! ```
+//!
+//! `hours` and `days` may be missing. An import may also be a JSON object of counts by post,
+//! `{"142":"2"}`, as the entries in Workers KV are.
+//!
+//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula; in CSV such an id
+//! gets a `'` before it, as does one that has a `'` there already, and an import takes it off again.
+
+use crate::count::MAX;
+use crate::error::Error;
+use crate::id::PostId;
+use crate::record::{Buckets, Record};
+use crate::time::{Day, Hour};
+use csv_core::ReadFieldResult;
+use serde::de::{self, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt::{self, Display};
+use std::marker::PhantomData;
+use std::str::FromStr;
+
+/// How counts are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One object.
+    Json,
+    /// An object for each line.
+    Ndjson,
+    /// A table.
+    Csv,
+}
+
+impl Format {
+    /// Reads its name; [`Error::InvalidFormat`] where it is none.
+    pub fn parse(name: &str) -> Result<Self, Error> {
+        match name {
+            "json" => Ok(Format::Json),
+            "ndjson" => Ok(Format::Ndjson),
+            "csv" => Ok(Format::Csv),
+            _ => Err(Error::InvalidFormat),
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Ndjson => "ndjson",
+            Format::Csv => "csv",
+        }
+    }
+
+    /// The `Content-Type`.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Format::Json => "application/json",
+            Format::Ndjson => "application/x-ndjson",
+            Format::Csv => "text/csv;charset=UTF-8",
+        }
+    }
+
+    /// Writes records.
+    pub fn write(self, records: &[(PostId, Record)]) -> String {
+        let lines = records.iter();
+        match self {
+            Format::Csv => format!("{HEAD}\r\n") + &lines.map(csv_line).collect::<String>(),
+            Format::Ndjson => lines.map(|record| json(record) + "\n").collect(),
+            Format::Json => {
+                let lines: Vec<_> = lines.map(json).collect();
+                format!("{{\"posts\":[\n{}\n]}}\n", lines.join(",\n"))
+            }
+        }
+    }
+
+    /// Reads records; [`Error::InvalidImport`] with the first line that is none.
+    pub fn read(self, text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+        match self {
+            Format::Csv => read_csv(text),
+            Format::Ndjson => read_lines(text),
+            Format::Json => match serde_json::from_str(text) {
+                Ok(Document(records)) => Ok(records),
+                Err(error) => Err(Error::InvalidImport(error.line().max(1) as u32)),
+            },
+        }
+    }
+
+    /// Tells what a text is by how it begins.
+    pub fn of(text: &str) -> Self {
+        let text = text.trim_start();
+        if !text.starts_with('{') {
+            return Format::Csv;
+        }
+        let first = text.lines().next().unwrap_or_default();
+        match serde_json::from_str::<Line>(first) {
+            Ok(_) => Format::Ndjson,
+            Err(_) => Format::Json,
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    post: PostId,
+    views: Views,
+    #[serde(default)]
+    hours: Times<Hour>,
+    #[serde(default)]
+    days: Times<Day>,
+}
+
+impl Line {
+    fn of((post, record): &(PostId, Record)) -> Self {
+        Self {
+            post: post.clone(),
+            views: Views(record.total),
+            hours: Times(record.by_hour().collect()),
+            days: Times(record.by_day().collect()),
+        }
+    }
+
+    fn record(self) -> (PostId, Record) {
+        let record = Record {
+            total: self.views.0,
+            hours: self.hours.buckets(),
+            days: self.days.buckets(),
+        };
+        (self.post, record)
+    }
+}
+
+/// A count of views: a number, or its digits as text.
+struct Views(u64);
+
+impl FromStr for Views {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let views = text
+            .trim()
+            .parse()
+            .ok()
+            .filter(|views| *views <= MAX as u64);
+        views.map(Self).ok_or(Error::InvalidCount)
+    }
+}
+
+/// Reads the count that an entry in Workers KV, a cell or a `PUT` holds.
+pub fn count(text: &str) -> Result<u64, Error> {
+    text.parse().map(|Views(views)| views)
+}
+
+/// Reads the body of a `PUT`: a count, or `{"views":count}`.
+pub fn count_body(body: &str) -> Result<u64, Error> {
+    #[derive(Deserialize)]
+    struct Body {
+        views: Views,
+    }
+    match serde_json::from_str(body) {
+        Ok(Body { views }) => Ok(views.0),
+        Err(_) => count(body),
+    }
+}
+
+impl Serialize for Views {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Views {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match deserializer.deserialize_any(AnyValue)? {
+            Value::Views(views) => Ok(views),
+            Value::Posts(_) => Err(D::Error::custom(Error::InvalidCount)),
+        }
+    }
+}
+
+/// What stands behind a key of an imported object: the views of that post, or posts.
+enum Value {
+    Views(Views),
+    Posts(Vec<Line>),
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AnyValue)
+    }
+}
+
+struct AnyValue;
+
+impl<'de> Visitor<'de> for AnyValue {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a count")
+    }
+
+    fn visit_u64<E: de::Error>(self, views: u64) -> Result<Value, E> {
+        let views = Some(views).filter(|views| *views <= MAX as u64);
+        let views = views.ok_or_else(|| E::custom(Error::InvalidCount))?;
+        Ok(Value::Views(Views(views)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
+        text.parse().map(Value::Views).map_err(E::custom)
+    }
+
+    fn visit_seq<Seq: SeqAccess<'de>>(self, mut lines: Seq) -> Result<Value, Seq::Error> {
+        let mut posts = Vec::new();
+        while let Some(line) = lines.next_element()? {
+            posts.push(line);
+        }
+        Ok(Value::Posts(posts))
+    }
+}
+
+/// Views by hour or by day.
+struct Times<At>(Vec<(At, u64)>);
+
+impl<At> Default for Times<At> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<At: Into<u32>> Times<At> {
+    fn buckets<const KEPT: u32>(self) -> Buckets<KEPT> {
+        let mut buckets = Buckets::default();
+        for (at, views) in self.0 {
+            buckets.add(at.into(), views);
+        }
+        buckets
+    }
+}
+
+impl<At: Display> Serialize for Times<At> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(at, views)| (at.to_string(), views)))
+    }
+}
+
+impl<'de, At: FromStr> Deserialize<'de> for Times<At> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let time = |(at, value): (String, Value)| match (at.parse(), value) {
+            (Ok(at), Value::Views(Views(views))) => Ok((at, views)),
+            _ => Err(D::Error::custom("a time and its views")),
+        };
+        let entries = deserializer.deserialize_map(Entries::default())?;
+        entries
+            .into_iter()
+            .map(time)
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// An export in JSON, or counts by post.
+struct Document(Vec<(PostId, Record)>);
+
+impl<'de> Deserialize<'de> for Document {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut records = Vec::new();
+        for (key, value) in deserializer.deserialize_map(Entries::<PostId>::default())? {
+            match value {
+                Value::Posts(lines) if key.as_str() == "posts" => {
+                    records.extend(lines.into_iter().map(Line::record));
+                }
+                Value::Posts(_) => return Err(D::Error::custom(Error::InvalidCount)),
+                Value::Views(Views(views)) => {
+                    let mut record = Record::default();
+                    record.set(views);
+                    records.push((key, record));
+                }
+            }
+        }
+        Ok(Self(records))
+    }
+}
+
+/// An object as its entries, in their order, those that are doubled too.
+struct Entries<Key>(PhantomData<Key>);
+
+impl<Key> Default for Entries<Key> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<'de, Key: Deserialize<'de>> Visitor<'de> for Entries<Key> {
+    type Value = Vec<(Key, Value)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<Self::Value, Map::Error> {
+        let mut entries = Vec::new();
+        while let Some(entry) = map.next_entry()? {
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+}
+
+fn read_lines(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+    let lines = text
+        .lines()
+        .zip(1..)
+        .filter(|(line, _)| !line.trim().is_empty());
+    let read = |(line, number)| match serde_json::from_str::<Line>(line) {
+        Ok(line) => Ok(line.record()),
+        Err(_) => Err(Error::InvalidImport(number)),
+    };
+    lines.map(read).collect()
+}
+
+/// The types above have text keys and finite numbers, which always serialize.
+fn json(record: &(PostId, Record)) -> String {
+    serde_json::to_string(&Line::of(record)).unwrap_or_default()
+}
+
+const HEAD: &str = "post,views,hours,days";
+
+fn csv_line((post, record): &(PostId, Record)) -> String {
+    let post = post.as_str();
+    let inert = if post.starts_with(['=', '+', '-', '@', '\'']) {
+        "'"
+    } else {
+        ""
+    };
+    let post = post.replace('"', "\"\"");
+    let (hours, days) = (times(record.by_hour()), times(record.by_day()));
+    format!("\"{inert}{post}\",{},{hours},{days}\r\n", record.total)
+}
+
+fn times<At: Display>(times: impl Iterator<Item = (At, u64)>) -> String {
+    let times: Vec<_> = times.map(|(at, views)| format!("{at}:{views}")).collect();
+    times.join(" ")
+}
+
+fn read_csv(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let mut reader = csv_core::Reader::new();
+    let mut rest = text.as_bytes();
+    let mut records = Vec::new();
+    loop {
+        let line = reader.line() as u32;
+        let Some(cells) = csv_cells(&mut reader, &mut rest) else {
+            return Ok(records);
+        };
+        let cells: Vec<_> = cells
+            .iter()
+            .map(|cell| String::from_utf8_lossy(cell))
+            .collect();
+        if records.is_empty() && HEAD.split(',').zip(&cells).all(|(name, cell)| name == cell) {
+            continue;
+        }
+        records.push(csv_record(&cells).ok_or(Error::InvalidImport(line))?);
+    }
+}
+
+/// The cells of the next line; `None` at the end.
+fn csv_cells(reader: &mut csv_core::Reader, rest: &mut &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut cells = vec![Vec::new()];
+    let mut buffer = [0; 256];
+    loop {
+        let (result, read, wrote) = reader.read_field(rest, &mut buffer);
+        *rest = &rest[read..];
+        if let Some(cell) = cells.last_mut() {
+            cell.extend_from_slice(&buffer[..wrote]);
+        }
+        match result {
+            ReadFieldResult::Field { record_end: true } => return Some(cells),
+            ReadFieldResult::Field { record_end: false } => cells.push(Vec::new()),
+            ReadFieldResult::End => return None,
+            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
+        }
+    }
+}
+
+fn csv_record<Cell: AsRef<str>>(cells: &[Cell]) -> Option<(PostId, Record)> {
+    let mut cells = cells.iter().map(Cell::as_ref);
+    let post = cells.next()?;
+    let post = post.strip_prefix('\'').unwrap_or(post).to_owned();
+    let line = Line {
+        post: PostId::parse(post).ok()?,
+        views: cells.next()?.parse().ok()?,
+        hours: read_times(cells.next().unwrap_or_default())?,
+        days: read_times(cells.next().unwrap_or_default())?,
+    };
+    cells.next().is_none().then(|| line.record())
+}
+
+fn read_times<At: FromStr>(cell: &str) -> Option<Times<At>> {
+    let time = |time: &str| {
+        let (at, views) = time.split_once(':')?;
+        let Views(views) = views.parse().ok()?;
+        Some((at.parse().ok()?, views))
+    };
+    cell.split_whitespace()
+        .map(time)
+        .collect::<Option<_>>()
+        .map(Times)
+}
