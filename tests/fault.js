@@ -2,7 +2,7 @@
 // (`/fault?name=A`), and objects over a storage that is slow or fails (`/slow`, `/full`, `/lost`),
 // which answer what happened, in order.
 
-import tally, { Counter as Sound } from "../build/fault/src/entry.js";
+import tally, { Ledger, Counter as Sound } from "../build/fault/src/entry.js";
 import * as rust from "../build/fault/build/tally.js";
 
 export default {
@@ -14,6 +14,8 @@ export default {
     return tally.fetch(request, env, context);
   },
 };
+
+export { Ledger };
 
 export class Counter extends Sound {
   fault() {

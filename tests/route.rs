@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tally::count::Amount;
-use tally::error::Error;
+use tally::error::{ALLOW, Error};
 use tally::id::{CounterName, MAX_NAME_BYTES};
 use tally::route::{Action, Route};
 
@@ -174,7 +174,7 @@ fn methods() {
     for method in ["PUT", "DELETE", "OPTIONS", "PATCH", "get", ""] {
         assert_eq!(
             Route::parse(method, url),
-            Err(Error::MethodNotAllowed),
+            Err(Error::MethodNotAllowed(ALLOW)),
             "{method}"
         );
     }
@@ -189,7 +189,7 @@ fn an_object_needs_no_name() {
         Action::parse("GET", "https://object/x"),
         Err(Error::NotFound)
     );
-    assert_eq!(Action::parse("PUT", url), Err(Error::MethodNotAllowed));
+    assert_eq!(Action::parse("PUT", url), Err(Error::MethodNotAllowed(ALLOW)));
 }
 
 proptest! {

@@ -14,7 +14,7 @@ import { unstable_readConfig as readConfig } from "wrangler";
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 // Not node_modules/.bin/workerd, which is a script around it.
 const WORKERD = workerd.default;
-const { compatibility_date: DATE } = readConfig({ config: join(ROOT, "wrangler.toml") });
+const { compatibility_date: DATE, vars: VARS } = readConfig({ config: join(ROOT, "wrangler.toml") });
 
 /** What `wrangler deploy --dry-run --outdir build/deploy` made; tests/run.mjs runs it. */
 export const TALLY = join(ROOT, "build/deploy/entry.js");
@@ -38,12 +38,16 @@ export function temporaryFolder() {
 /**
  * Starts workerd on the Worker whose main module is `main`, with the modules beside it. Resolves
  * when it listens: `url`, `pid`, `log()` and `stop(signal)`, which resolves when it has ended.
+ *
+ * A bundled Worker gets its ledger, a namespace of Workers KV and a rate limit too, which are kv.js:
+ * `kv(method, path, body)` controls them. `vars` are set as in `wrangler.toml`, over those there.
  */
-export async function serve(main, { state = temporaryFolder() } = {}) {
+export async function serve(main, { state = temporaryFolder(), vars = {} } = {}) {
   const folder = temporaryFolder();
   const modules = collect(resolve(main), folder);
   mkdirSync(state, { recursive: true });
-  writeFileSync(join(folder, "config.capnp"), config(modules, state));
+  cpSync(join(ROOT, "tests/kv.js"), join(folder, "kv.js"));
+  writeFileSync(join(folder, "config.capnp"), config(modules, state, modules.length > 1 ? { ...VARS, ...vars } : undefined));
   const child = spawn(WORKERD, ["serve", "config.capnp", "--control-fd=3"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -53,15 +57,22 @@ export async function serve(main, { state = temporaryFolder() } = {}) {
   running.add(child);
   const ended = new Promise((resolve) => child.once("exit", resolve));
   ended.then(() => running.delete(child));
-  const port = await new Promise((resolve, reject) => {
+  const ports = await new Promise((resolve, reject) => {
     ended.then(() => reject(new Error(`workerd ended: ${log}`)));
+    const listening = {};
     createInterface(child.stdio[3]).on("line", (line) => {
-      const event = JSON.parse(line);
-      if (event.event === "listen") resolve(event.port);
+      const { event, socket, port } = JSON.parse(line);
+      if (event === "listen") listening[socket] = port;
+      if (listening.http && listening.control) resolve(listening);
     });
   });
+  const url = (socket) => `http://127.0.0.1:${ports[socket]}`;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: url("http"),
+    async kv(method = "GET", path = "/", body = undefined) {
+      const { body: answer } = await request(url("control"), path, { method, body: body && JSON.stringify(body) });
+      return JSON.parse(answer);
+    },
     pid: child.pid,
     log: () => log,
     stop(signal = "SIGTERM") {
@@ -80,23 +91,41 @@ function collect(main, folder) {
   return files;
 }
 
-function config(modules, state) {
+function config(modules, state, vars) {
   const embed = (file) =>
     `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
+  const namespace = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
+  const bound = ['(name = "COUNTERS", durableObjectNamespace = "Counter")'];
+  const classes = ["Counter"];
+  if (vars) {
+    classes.push("Ledger");
+    bound.push('(name = "LEDGERS", durableObjectNamespace = "Ledger")');
+    bound.push('(name = "VIEWS", kvNamespace = "kv")');
+    bound.push('(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))');
+    for (const [name, value] of Object.entries(vars)) bound.push(`(name = "${name}", text = ${JSON.stringify(`${value}`)})`);
+  }
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
+    (name = "kv", worker = .kv),
     (name = "state", disk = (path = "${state}", writable = true)),
   ],
-  sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
+  sockets = [
+    (name = "http", address = "127.0.0.1:0", http = (), service = "worker"),
+    (name = "control", address = "127.0.0.1:0", http = (), service = (name = "kv", entrypoint = "control")),
+  ],
 );
 const worker :Workerd.Worker = (
   modules = [${modules.map(embed).join(", ")}],
   compatibilityDate = "${DATE}",
-  durableObjectNamespaces = [(className = "Counter", uniqueKey = "tally-Counter", enableSql = true)],
+  durableObjectNamespaces = [${classes.map(namespace).join(", ")}],
   durableObjectStorage = (localDisk = "state"),
-  bindings = [(name = "COUNTERS", durableObjectNamespace = "Counter")],
+  bindings = [${bound.join(", ")}],
+);
+const kv :Workerd.Worker = (
+  modules = [${embed("kv.js")}],
+  compatibilityDate = "${DATE}",
 );
 `;
 }
@@ -104,7 +133,7 @@ const worker :Workerd.Worker = (
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
 /** Sends a request as it is given, without making a URL of `path` first; answers all of it. */
-export function request(url, path, { method = "GET", headers = {} } = {}) {
+export function request(url, path, { method = "GET", headers = {}, body } = {}) {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const sent = http.request({ agent, hostname, port, path, method, headers }, (response) => {
@@ -116,6 +145,6 @@ export function request(url, path, { method = "GET", headers = {} } = {}) {
         resolve({ status, headers, body: Buffer.concat(chunks).toString() });
       });
     });
-    sent.on("error", reject).end();
+    sent.on("error", reject).end(body);
   });
 }
