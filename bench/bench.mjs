@@ -6,28 +6,34 @@
 // one after the other, scenario by scenario. What counts is the ratio within a round; the table
 // gives its median and, in brackets, its quartiles.
 
-import { execFileSync } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import autocannon from "autocannon";
+import { ping, read, until, visitor } from "../tests/visitors.mjs";
 import { EXAMPLE, ROOT, TALLY, serve } from "../tests/workerd.mjs";
+import { run } from "../tools/shell.mjs";
+import { writeTable } from "./readme.mjs";
 
 const [rounds = 9, seconds = 1] = process.argv.slice(2).map(Number);
 const CONTENDERS = { js: EXAMPLE, tally: TALLY, floor: `${ROOT}/bench/floor.js` };
-const NAMES = Array.from({ length: 100 }, (_, i) => `/increment?name=N${i}`);
+const increment = { path: "/increment?name=A" };
+const NAMES = Array.from({ length: 100 }, (_, i) => ({ path: `/increment?name=N${i}` }));
+/** What is asked, and what Tally is asked where that is something else. */
 const SCENARIOS = [
-  ["no Durable Object", ["/"]],
-  ["read", ["/?name=A"]],
-  ["increment, one name", ["/increment?name=A"]],
+  ["no Durable Object", [{ path: "/" }]],
+  ["read", [{ path: "/?name=A" }]],
+  ["increment, one name", [increment]],
   ["increment, 100 names", NAMES],
+  ["a counted view; the others: increment, one name", [increment], [{ method: "POST", path: "/views/142", setupRequest: asSomebodyElse }]],
+  ["the top 10; the others: no Durable Object", [{ path: "/" }], [{ path: "/top" }]],
 ];
 const CONNECTIONS = [64, 1];
 
-execFileSync("wrangler", ["deploy", "--dry-run", "--outdir", "build/deploy"], { cwd: ROOT, stdio: "inherit" });
+run("wrangler", ["deploy", "--dry-run", "--outdir", "build/deploy"]);
 const results = await measure();
 const table = render(results);
 console.log(`\n${table}`);
-writeReadme(table);
+writeTable("bench", table);
 process.exit(0);
 
 /** Requests a second, by scenario, connections and contender, one for each round. */
@@ -36,15 +42,16 @@ async function measure() {
   for (let round = 1; round <= rounds; round++) {
     const servers = {};
     for (const [name, main] of Object.entries(CONTENDERS)) {
-      servers[name] = await serve(main);
+      servers[name] = await serve(main, { vars: { PUBLISH_SECONDS: 5, KV_WRITES_PER_DAY: 100_000 } });
       progress(round, "warming up", name);
-      for (const [, paths] of SCENARIOS) await load(servers[name].url, paths, 64);
+      if (name === "tally") await view100Posts(servers[name]);
+      for (const [, all, ours] of SCENARIOS) await load(servers[name].url, name === "tally" && ours ? ours : all, 64);
     }
-    for (const [scenario, paths] of SCENARIOS) {
+    for (const [scenario, all, ours] of SCENARIOS) {
       for (const connections of CONNECTIONS) {
         for (const [name, { url }] of rotate(Object.entries(servers), round)) {
           progress(round, scenario, `${connections} connections`, name);
-          const perSecond = await load(url, paths, connections);
+          const perSecond = await load(url, name === "tally" && ours ? ours : all, connections);
           (((results[scenario] ??= {})[connections] ??= {})[name] ??= []).push(perSecond);
         }
       }
@@ -64,10 +71,22 @@ function rotate(list, by) {
   return [...list.slice(by % list.length), ...list.slice(0, by % list.length)];
 }
 
-async function load(url, paths, connections) {
-  const requests = paths.map((path) => ({ path }));
+/** Gives the top list something to list. */
+async function view100Posts(server) {
+  for (let n = 0; n < 300; n++) await ping(server, `/posts/${n % 100}`, n);
+  await until(() => read(server, "/top"), ({ posts }) => posts.length === 10);
+}
+
+let visitors = 1000;
+
+/** Every view is counted: each is of another visitor. */
+function asSomebodyElse(request) {
+  return { ...request, headers: { ...request.headers, ...visitor(visitors++) } };
+}
+
+async function load(url, requests, connections) {
   const result = await autocannon({ url, connections, requests, duration: seconds });
-  if (result.non2xx || result.errors) throw new Error(`${url}${paths[0]}: ${JSON.stringify(result)}`);
+  if (result.non2xx || result.errors) throw new Error(`${url}${requests[0].path}: ${JSON.stringify(result)}`);
   return result["2xx"] / result.duration;
 }
 
@@ -98,11 +117,4 @@ function quantile(values, q) {
   const at = (sorted.length - 1) * q;
   const below = sorted[Math.floor(at)];
   return below + (sorted[Math.ceil(at)] - below) * (at - Math.floor(at));
-}
-
-function writeReadme(table) {
-  const file = `${ROOT}/README.md`;
-  const [before, rest] = readFileSync(file, "utf8").split("<!-- bench -->\n");
-  const after = rest.split("<!-- /bench -->")[1];
-  writeFileSync(file, `${before}<!-- bench -->\n${table}\n<!-- /bench -->${after}`);
 }

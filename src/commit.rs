@@ -8,9 +8,6 @@
 //! by one only some writes are watched; where a watched write found others waiting, the next is
 //! watched too.
 
-/// How many writes go unwatched after a watched one for which nobody waited.
-const UNWATCHED: u8 = 128;
-
 /// What becomes of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -24,66 +21,70 @@ pub enum Step {
 
 /// One object's changes on their way to storage.
 #[derive(Debug)]
-pub enum GroupCommit {
-    /// No watched write is on its way.
-    Idle {
-        /// How many writes need not be watched.
-        unwatched: u8,
-    },
-    /// A watched write is on its way.
-    Writing {
-        /// Whether others wait for the next.
-        waiting: bool,
-        /// Whether others waited for this one.
-        shared: bool,
-    },
+pub struct GroupCommit {
+    phase: Phase,
+    /// How many writes go unwatched after a watched one for which nobody waited.
+    unwatched: u8,
 }
 
-impl Default for GroupCommit {
-    fn default() -> Self {
-        GroupCommit::Idle { unwatched: 0 }
-    }
+#[derive(Debug)]
+enum Phase {
+    /// No watched write is on its way; so many more need not be watched.
+    Idle { unwatched: u8 },
+    /// A watched write is on its way. `waiting`: others wait for the next; `shared`: others waited
+    /// for this one.
+    Writing { waiting: bool, shared: bool },
 }
 
 impl GroupCommit {
+    /// Nothing is on its way. `unwatched` writes go unwatched after a watched one for which nobody
+    /// waited: the more, the less a lone change costs, and the later those that share are noticed.
+    pub fn new(unwatched: u8) -> Self {
+        Self {
+            phase: Phase::Idle { unwatched: 0 },
+            unwatched,
+        }
+    }
+
     /// What to do with a change before it is answered.
     pub fn add(&mut self) -> Step {
-        match self {
-            GroupCommit::Writing { waiting, .. } => {
+        match &mut self.phase {
+            Phase::Writing { waiting, .. } => {
                 *waiting = true;
                 Step::Wait
             }
-            GroupCommit::Idle { unwatched: 0 } => {
-                *self = GroupCommit::Writing {
+            Phase::Idle { unwatched: 0 } => {
+                self.phase = Phase::Writing {
                     waiting: false,
                     shared: false,
                 };
                 Step::WriteAndWatch
             }
-            GroupCommit::Idle { unwatched } => {
+            Phase::Idle { unwatched } => {
                 *unwatched -= 1;
                 Step::Write
             }
         }
     }
 
+    /// Whether any change waits.
+    pub fn is_awaited(&self) -> bool {
+        matches!(self.phase, Phase::Writing { waiting: true, .. })
+    }
+
     /// The watched write has arrived. Whether to write for those who waited, and watch that in turn.
     pub fn written(&mut self) -> bool {
-        let (again, next) = match *self {
-            GroupCommit::Writing { waiting: true, .. } => {
-                let shared = GroupCommit::Writing {
-                    waiting: false,
-                    shared: true,
-                };
-                (true, shared)
-            }
-            GroupCommit::Writing { shared: true, .. } => (false, GroupCommit::default()),
-            _ => {
-                let unwatched = UNWATCHED;
-                (false, GroupCommit::Idle { unwatched })
-            }
+        let again = self.is_awaited();
+        self.phase = match self.phase {
+            _ if again => Phase::Writing {
+                waiting: false,
+                shared: true,
+            },
+            Phase::Writing { shared: true, .. } => Phase::Idle { unwatched: 0 },
+            _ => Phase::Idle {
+                unwatched: self.unwatched,
+            },
         };
-        *self = next;
         again
     }
 }

@@ -173,6 +173,9 @@ impl Value {
 }
 
 impl Stored for Value {
+    const UNWATCHED: u8 = 128;
+    const GATHER: u32 = 0;
+
     fn write(&self) -> Result<(), Error> {
         let Counts { newest, .. } = self.counts()?;
         KEY.with(|key| self.kv.put(key, &newest.number().into()))

@@ -13,6 +13,10 @@ use worker::web_sys::console;
 
 /// What an object keeps in memory and in storage.
 pub trait Stored {
+    /// What [`GroupCommit::new`] takes.
+    const UNWATCHED: u8;
+    /// How long those who wait for the next write wait for others to join them, in milliseconds.
+    const GATHER: u32;
     /// Writes all that has changed.
     fn write(&self) -> Result<(), Error>;
     /// Forgets what is in memory, because storage may differ from it.
@@ -36,7 +40,7 @@ impl<S: Stored + 'static> Commits<S> {
         Rc::new(Self {
             stored,
             storage,
-            commit: RefCell::default(),
+            commit: RefCell::new(GroupCommit::new(S::UNWATCHED)),
             group: RefCell::default(),
         })
     }
@@ -76,6 +80,9 @@ impl<S: Stored + 'static> Commits<S> {
     async fn watch(self: Rc<Self>) {
         loop {
             let arrived = JsFuture::from(self.storage.sync()).await;
+            if S::GATHER > 0 && self.commit.borrow().is_awaited() {
+                let _ = JsFuture::from(sleep(S::GATHER)).await;
+            }
             let written = match arrived {
                 Ok(_) if !self.commit.borrow_mut().written() => return,
                 Ok(_) => self.write(),
@@ -104,7 +111,7 @@ impl<S: Stored + 'static> Commits<S> {
 
     fn failed(&self, error: Error) -> Error {
         self.stored.forget();
-        self.commit.take();
+        self.commit.replace(GroupCommit::new(S::UNWATCHED));
         error
     }
 }
@@ -128,9 +135,14 @@ pub fn unavailable(cause: JsValue) -> Error {
 }
 
 /// Promises `value` once `promise` is kept. A Rust future costs several times as much.
-#[wasm_bindgen(inline_js = "export const after = (promise, value) => promise.then(() => value);")]
+#[wasm_bindgen(inline_js = "
+export const after = (promise, value) => promise.then(() => value);
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+")]
 extern "C" {
     fn after(promise: &Promise, value: &JsValue) -> Promise;
+    /// A promise that is kept so much later.
+    pub fn sleep(milliseconds: u32) -> Promise;
 }
 
 #[wasm_bindgen]

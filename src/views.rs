@@ -11,6 +11,7 @@ use crate::reply::{self, Reply};
 use crate::route::{MAX_BODY_BYTES, Owner, Views};
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
+use crate::storage::sleep;
 use crate::tally::Outcome;
 use crate::time::Time;
 use crate::visit::{self, Reason, Signals};
@@ -385,11 +386,9 @@ extern "C" {
 }
 
 #[wasm_bindgen(inline_js = "
-export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 export const byKey = (key) => ({ key });
 ")]
 extern "C" {
-    fn sleep(milliseconds: u32) -> Promise;
     #[wasm_bindgen(js_name = byKey)]
     fn by_key(key: &str) -> JsValue;
 }

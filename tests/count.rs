@@ -62,7 +62,7 @@ fn counts_are_printed_as_integers() {
 
 #[test]
 fn a_lone_change_is_written_at_once() {
-    let mut commit = GroupCommit::default();
+    let mut commit = GroupCommit::new(128);
     for _ in 1..1000 {
         let step = commit.add();
         assert_ne!(step, Step::Wait);
@@ -74,7 +74,7 @@ fn a_lone_change_is_written_at_once() {
 
 #[test]
 fn those_who_wait_share_a_write() {
-    let mut commit = GroupCommit::default();
+    let mut commit = GroupCommit::new(128);
     assert_eq!(commit.add(), Step::WriteAndWatch);
     assert_eq!(commit.add(), Step::Wait);
     assert_eq!(commit.add(), Step::Wait);
@@ -102,7 +102,7 @@ proptest! {
             0..400,
         ),
     ) {
-        let mut commit = GroupCommit::default();
+        let mut commit = GroupCommit::new(128);
         let (mut added, mut written, mut watched) = (0, 0, false);
         for event in events.into_iter().chain([Event::Arrive, Event::Arrive]) {
             match event {

@@ -39,15 +39,15 @@ export function temporaryFolder() {
  * Starts workerd on the Worker whose main module is `main`, with the modules beside it. Resolves
  * when it listens: `url`, `pid`, `log()` and `stop(signal)`, which resolves when it has ended.
  *
- * A bundled Worker gets its ledger, a namespace of Workers KV and a rate limit too, which are kv.js:
- * `kv(method, path, body)` controls them. `vars` are set as in `wrangler.toml`, over those there.
+ * Beside it stand a namespace of Workers KV and a rate limit, which are kv.js: `kv(method, path, body)`
+ * controls them. A bundled Worker has a ledger, and the `vars` of `wrangler.toml` with these over them.
  */
 export async function serve(main, { state = temporaryFolder(), vars = {} } = {}) {
   const folder = temporaryFolder();
   const modules = collect(resolve(main), folder);
   mkdirSync(state, { recursive: true });
   cpSync(join(ROOT, "tests/kv.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), config(modules, state, modules.length > 1 ? { ...VARS, ...vars } : undefined));
+  writeFileSync(join(folder, "config.capnp"), config(modules, state, { ...VARS, ...vars }));
   const child = spawn(WORKERD, ["serve", "config.capnp", "--control-fd=3"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -95,14 +95,16 @@ function config(modules, state, vars) {
   const embed = (file) =>
     `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
   const namespace = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
-  const bound = ['(name = "COUNTERS", durableObjectNamespace = "Counter")'];
+  const bindings = [
+    '(name = "COUNTERS", durableObjectNamespace = "Counter")',
+    '(name = "VIEWS", kvNamespace = "kv")',
+    '(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))',
+    ...Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(`${value}`)})`),
+  ];
   const classes = ["Counter"];
-  if (vars) {
+  if (modules.length > 1) {
     classes.push("Ledger");
-    bound.push('(name = "LEDGERS", durableObjectNamespace = "Ledger")');
-    bound.push('(name = "VIEWS", kvNamespace = "kv")');
-    bound.push('(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))');
-    for (const [name, value] of Object.entries(vars)) bound.push(`(name = "${name}", text = ${JSON.stringify(`${value}`)})`);
+    bindings.push('(name = "LEDGERS", durableObjectNamespace = "Ledger")');
   }
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -121,7 +123,7 @@ const worker :Workerd.Worker = (
   compatibilityDate = "${DATE}",
   durableObjectNamespaces = [${classes.map(namespace).join(", ")}],
   durableObjectStorage = (localDisk = "state"),
-  bindings = [${bound.join(", ")}],
+  bindings = [${bindings.join(", ")}],
 );
 const kv :Workerd.Worker = (
   modules = [${embed("kv.js")}],
@@ -130,7 +132,7 @@ const kv :Workerd.Worker = (
 `;
 }
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1000 });
 
 /** Sends a request as it is given, without making a URL of `path` first; answers all of it. */
 export function request(url, path, { method = "GET", headers = {}, body } = {}) {

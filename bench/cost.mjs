@@ -1,0 +1,99 @@
+// What a million views cost, beside the usual tutorial (tutorial.js): operations counted on bare
+// workerd, times Cloudflare's prices. Prints the table and writes it into the README.
+//
+// `npm run cost`. A day of a month with a million views runs through the ledger in a minute, by a
+// clock that is set; then 1,000 visitors come at once.
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { ROOT, request, serve } from "../tests/workerd.mjs";
+import { ping, read } from "../tests/visitors.mjs";
+import { run } from "../tools/shell.mjs";
+import { writeTable } from "./readme.mjs";
+
+/** Dollars for a million, beyond what the paid plan includes. */
+const PRICES = { worker: 0.3, ledger: 0.15, rows: 1, reads: 0.5, writes: 5 };
+const MONTH = 1_000_000;
+const DAYS = 30;
+const POSTS = 500;
+const CROWD = 1000;
+
+const out = "build/cost";
+run("wrangler", ["deploy", "bench/counted.js", "--dry-run", "--outdir", out]);
+const table = render(await tally(), await tutorial());
+console.log(`\n${table}`);
+writeTable("cost", table);
+process.exit(0);
+
+async function tally() {
+  const isolated = await withServer(`${ROOT}/${out}/counted.js`, async (server) => {
+    console.error("a day of isolated views");
+    const views = Math.round(MONTH / DAYS);
+    await ping(server, "first", 0);
+    await sleep(2000);
+    const before = (await server.kv()).operations;
+    const counts = JSON.parse((await request(server.url, `/simulate?views=${views}&seconds=86400&posts=${POSTS}`)).body);
+    const after = (await server.kv()).operations;
+    const writes = after.put + after.delete - before.put - before.delete;
+    return { views, ...counts, writes };
+  });
+  const crowd = await withServer(`${ROOT}/${out}/counted.js`, async (server) => {
+    console.error(`${CROWD} at once`);
+    await ping(server, "first", 0);
+    const operations = async () => JSON.parse((await request(server.url, "/operations")).body);
+    const before = await operations();
+    const counted = await pingAtOnce(server);
+    const after = await operations();
+    return { rows: after.rows - before.rows, lost: CROWD - counted };
+  });
+  return { isolated, crowd };
+}
+
+async function tutorial() {
+  return withServer(`${ROOT}/bench/tutorial.js`, async (server) => {
+    console.error("the tutorial");
+    await ping(server, "142", 0);
+    const { get, put } = (await server.kv()).operations;
+    await pingAtOnce(server);
+    const { views } = await read(server, "/views/viral");
+    return { reads: get, writes: put, lost: CROWD - views };
+  });
+}
+
+/** Visitors who come at once; how many of them the count has in the end. */
+async function pingAtOnce(server) {
+  const answers = await Promise.all(Array.from({ length: CROWD }, (_, n) => ping(server, "viral", n + 1)));
+  return Math.max(...answers.map(({ told }) => told.views));
+}
+
+async function withServer(main, work) {
+  const server = await serve(main);
+  try {
+    return await work(server);
+  } finally {
+    await server.stop();
+  }
+}
+
+function render({ isolated, crowd }, tutorial) {
+  const perView = (n) => n / isolated.views;
+  const ours = {
+    worker: 1,
+    ledger: perView(isolated.requests),
+    rows: perView(isolated.rows),
+    reads: 0,
+    writes: perView(isolated.writes),
+  };
+  const theirs = { worker: 1, ledger: 0, rows: 0, reads: tutorial.reads, writes: tutorial.writes };
+  const dollars = (uses) => Object.entries(PRICES).reduce((sum, [name, price]) => sum + uses[name] * price, 0);
+  const number = (n) => (Number.isInteger(n) ? `${n}` : n.toFixed(3));
+  const million = (n) => Math.round(n * MONTH).toLocaleString("en");
+  return `| | Tally | KV tutorial |
+| --- | ---: | ---: |
+| Durable Object requests for a view, alarms included | ${number(ours.ledger)} | 0 |
+| rows written for a view that comes alone | ${number(ours.rows)} | 0 |
+| rows written for a view, ${CROWD.toLocaleString("en")} at once | ${number(crowd.rows / CROWD)} | 0 |
+| Workers KV reads for a million views | 0 | ${million(theirs.reads)} |
+| Workers KV writes for a million views in a month | ${million(ours.writes)} | ${million(theirs.writes)} |
+| **dollars for a million views** | **${dollars(ours).toFixed(2)}** | **${dollars(theirs).toFixed(2)}** |
+| views lost of ${CROWD.toLocaleString("en")} at once | ${crowd.lost} | ${tutorial.lost} |`;
+}

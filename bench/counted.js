@@ -1,0 +1,87 @@
+// Tally with its operations counted, for cost.mjs: calls of the ledger and its alarms, rows that it
+// writes. Where it simulates, the clock is the ledger's own, and so are the alarms; everything else,
+// storage first of all, is real.
+//
+//   GET /operations                        {"requests", "rows"} since the start
+//   GET /simulate?views=&seconds=&posts=   the same, of that many isolated views at even distances
+
+import tally, { Counter, Ledger as Plain } from "../src/entry.js";
+
+export { Counter };
+
+export default {
+  async fetch(request, env, context) {
+    const { pathname, searchParams } = new URL(request.url);
+    const ledger = env.LEDGERS.getByName("0");
+    if (pathname === "/operations") return Response.json(await ledger.operations());
+    if (pathname === "/simulate") {
+      const [views, seconds, posts] = ["views", "seconds", "posts"].map((name) => Number(searchParams.get(name)));
+      return Response.json(await ledger.simulate(views, seconds, posts));
+    }
+    return tally.fetch(request, env, context);
+  },
+};
+
+const counts = { requests: 0, rows: 0 };
+/** While a simulation runs, when the alarm is to come. */
+let alarm;
+let simulating = false;
+
+export class Ledger extends Plain {
+  constructor(ctx, env) {
+    super(ctx, env);
+    const { storage } = ctx;
+    counting(storage, "setAlarm", (at) => {
+      alarm = at;
+      return simulating ? Promise.resolve() : undefined;
+    });
+    counting(storage.kv, "put");
+    counting(storage.kv, "delete");
+  }
+
+  operations() {
+    return counts;
+  }
+
+  async simulate(views, seconds, posts) {
+    simulating = true;
+    const before = { ...counts };
+    const now = Date.now;
+    // From midnight on, so that a day is one day of the budget.
+    const start = Math.ceil(now() / 86_400_000) * 86_400_000;
+    for (let n = 0; n < views; n++) {
+      const at = start + (n * seconds * 1000) / views;
+      while (alarm !== undefined && alarm <= at) {
+        const due = alarm;
+        alarm = undefined;
+        Date.now = () => due;
+        await this.alarm();
+      }
+      Date.now = () => at;
+      await this.ping(`/posts/a-post-with-a-title-${(n * 7919) % posts}`, undefined, `10.0.${n >> 8}.${n & 255}`, "a browser");
+      // The next one comes when this one is written.
+      await this.ctx.storage.sync();
+    }
+    Date.now = now;
+    simulating = false;
+    return { requests: counts.requests - before.requests, rows: counts.rows - before.rows };
+  }
+}
+
+for (const method of ["ping", "alarm"]) {
+  const plain = Ledger.prototype[method];
+  Ledger.prototype[method] = function (...args) {
+    counts.requests++;
+    return plain.apply(this, args);
+  };
+}
+
+/** Counts the calls of a method as rows; `instead` may answer them. */
+function counting(object, method, instead = () => undefined) {
+  const prototype = Object.getPrototypeOf(object);
+  const plain = prototype[method];
+  prototype[method] = function (...args) {
+    counts.rows++;
+    return instead(...args) ?? plain.apply(this, args);
+  };
+}

@@ -1,0 +1,11 @@
+// Writes a table into the README, between `<!-- NAME -->` and `<!-- /NAME -->`.
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { ROOT } from "../tests/workerd.mjs";
+
+export function writeTable(name, table) {
+  const file = `${ROOT}/README.md`;
+  const [before, rest] = readFileSync(file, "utf8").split(`<!-- ${name} -->\n`);
+  const after = rest.split(`<!-- /${name} -->`)[1];
+  writeFileSync(file, `${before}<!-- ${name} -->\n${table}\n<!-- /${name} -->${after}`);
+}
