@@ -28,6 +28,7 @@ const SCENARIOS = [
   ["the top 10; the others: no Durable Object", [{ path: "/" }], [{ path: "/top" }]],
 ];
 const CONNECTIONS = [64, 1];
+let visitors = 1000;
 
 run("wrangler", ["deploy", "--dry-run", "--outdir", "build/deploy"]);
 const results = await measure();
@@ -76,8 +77,6 @@ async function view100Posts(server) {
   for (let n = 0; n < 300; n++) await ping(server, `/posts/${n % 100}`, n);
   await until(() => read(server, "/top"), ({ posts }) => posts.length === 10);
 }
-
-let visitors = 1000;
 
 /** Every view is counted: each is of another visitor. */
 function asSomebodyElse(request) {

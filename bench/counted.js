@@ -1,7 +1,9 @@
-// Tally with its operations counted, for cost.mjs: calls of the ledger and its alarms, rows that it
-// writes. Where it simulates, the clock is the ledger's own, and so are the alarms; everything else,
-// storage first of all, is real.
+// Tally with its operations counted, for cost.mjs and posts.mjs: calls of the ledger and its alarms,
+// rows that it writes. Where it simulates, the clock is the ledger's own, and so are the alarms;
+// everything else, storage first of all, is real.
 //
+//   GET /evict                             forgets the ledger in memory
+//   GET /publish                           publishes as if an hour had passed
 //   GET /operations                        {"requests", "rows"} since the start
 //   GET /simulate?views=&seconds=&posts=   the same, of that many isolated views at even distances
 
@@ -14,6 +16,11 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     const ledger = env.LEDGERS.getByName("0");
     if (pathname === "/operations") return Response.json(await ledger.operations());
+    if (pathname === "/publish") return Response.json(await ledger.publish());
+    if (pathname === "/evict") {
+      await ledger.evict().catch(() => {});
+      return new Response();
+    }
     if (pathname === "/simulate") {
       const [views, seconds, posts] = ["views", "seconds", "posts"].map((name) => Number(searchParams.get(name)));
       return Response.json(await ledger.simulate(views, seconds, posts));
@@ -26,10 +33,19 @@ const counts = { requests: 0, rows: 0 };
 /** While a simulation runs, when the alarm is to come. */
 let alarm;
 let simulating = false;
+let hours = 0;
+
+/** Workers KV that takes anything and has nothing. */
+const stub = {
+  get: async () => null,
+  put: async () => {},
+  delete: async () => {},
+  list: async () => ({ keys: [], list_complete: true }),
+};
 
 export class Ledger extends Plain {
   constructor(ctx, env) {
-    super(ctx, env);
+    super(ctx, env.STUB ? { ...env, VIEWS: stub } : env);
     const { storage } = ctx;
     counting(storage, "setAlarm", (at) => {
       alarm = at;
@@ -41,6 +57,18 @@ export class Ledger extends Plain {
 
   operations() {
     return counts;
+  }
+
+  evict() {
+    this.ctx.abort("evicted");
+  }
+
+  async publish() {
+    const later = (hours += 1) * 3_600_000 + Date.now();
+    const now = Date.now;
+    Date.now = () => later;
+    await this.alarm();
+    Date.now = now;
   }
 
   async simulate(views, seconds, posts) {

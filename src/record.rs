@@ -126,6 +126,11 @@ impl Record {
 pub struct Buckets<const KEPT: u32>(Vec<(u32, u64)>);
 
 impl<const KEPT: u32> Buckets<KEPT> {
+    /// Whether there are no views.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Adds views to a bucket. Those too far behind the newest are dropped.
     pub fn add(&mut self, at: u32, views: u64) {
         self.change(at, |before| sum(before, views));

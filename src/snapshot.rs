@@ -6,7 +6,7 @@
 use crate::budget::Budget;
 use crate::error::Error;
 use crate::id::PostId;
-use crate::page::{self, Post};
+use crate::page::{self, Line};
 use crate::record::{Period, Record};
 use crate::tally::Adopted;
 use crate::time::{Day, Time};
@@ -91,33 +91,35 @@ impl Snapshot {
 
     /// The views of a post, 0 where it was never seen.
     pub fn views(&self, post: &PostId) -> u64 {
-        self.find(post).map_or(0, |record| record.total)
+        self.find(post).map_or(0, |line| line.total)
     }
 
     /// The last `days` days of a post or of the site, the oldest first.
     pub fn history(&self, post: Option<&PostId>, days: u32, now: Time) -> Vec<(Day, u64)> {
-        let record = match post {
-            Some(post) => self.find(post).unwrap_or_default(),
-            None => self.summary.site.clone(),
-        };
-        record.history(days, now)
+        match post {
+            None => self.summary.site.history(days, now),
+            Some(post) => {
+                let found = self.find(post).and_then(|line| line.record().ok());
+                found.unwrap_or_default().history(days, now)
+            }
+        }
     }
 
     /// The `limit` most viewed posts of a period that ends now.
     pub fn top(&self, period: Period, limit: usize, now: Time) -> Vec<(&str, u64)> {
         let all = page::read(&self.bytes[self.start()..]).flatten();
-        top(
-            all.map(|(id, post)| (id, post.record.views(period, now))),
-            limit,
-        )
+        let views = |line: Line| match period {
+            Period::All => line.total,
+            _ => line.record().map_or(0, |record| record.views(period, now)),
+        };
+        top(all.map(|line| (line.id, views(line))), limit)
     }
 
-    fn find(&self, post: &PostId) -> Option<Record> {
+    fn find(&self, post: &PostId) -> Option<Line<'_>> {
         let pages = self.bounds.len().checked_sub(1)?;
         let page = page::number(post.as_str(), pages as u32) as usize;
-        let bytes = &self.bytes[self.bounds[page]..self.bounds[page + 1]];
-        let found = |(id, found): (&str, Post)| (id == post.as_str()).then_some(found.record);
-        page::read(bytes).flatten().find_map(found)
+        let mut lines = page::read(&self.bytes[self.bounds[page]..self.bounds[page + 1]]).flatten();
+        lines.find(|line| line.id == post.as_str())
     }
 
     fn start(&self) -> usize {

@@ -727,9 +727,9 @@ impl Tally {
 /// The `most` posts whose entries in Workers KV are the furthest from their views, with those views,
 /// and whether there are more. Keys that Workers KV does not take are left out.
 fn entries(pages: &[Vec<u8>], most: usize) -> Result<(Vec<(PostId, u64)>, bool), Error> {
-    let posts = pages.iter().flat_map(|page| page::read(page)).flatten();
-    let keys = posts.filter(|(id, _)| !matches!(*id, "." | ".."));
-    let gaps = keys.map(|(id, post)| ((id, post.record.total), post.gap()));
+    let lines = pages.iter().flat_map(|page| page::read(page)).flatten();
+    let keys = lines.filter(|line| !matches!(line.id, "." | ".."));
+    let gaps = keys.map(|line| ((line.id, line.total), line.gap()));
     let mut stale = top(gaps, most + 1);
     let more = stale.len() > most;
     stale.truncate(most);
