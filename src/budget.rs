@@ -32,6 +32,12 @@ impl Budget {
         };
     }
 
+    /// Gives writes back that were not tried; those of another day are gone.
+    pub fn refund(&mut self, writes: u32, now: Time) {
+        self.spent = self.spent(now).saturating_sub(writes);
+        self.day = now.day();
+    }
+
     /// When the next publication may come, after the last began at `last`.
     pub fn next(&self, last: Time, now: Time, settings: &Settings) -> Time {
         let rest = now.rest_of_day();

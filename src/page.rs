@@ -105,6 +105,17 @@ pub fn encode(page: &Page) -> Result<Vec<u8>, Error> {
     })
 }
 
+/// A page without its posts' hours and days.
+pub fn without_times(page: &[u8]) -> Result<Vec<u8>, Error> {
+    read(page).try_fold(Vec::new(), |bytes, line| {
+        let line = Line {
+            times: &[],
+            ..line?
+        };
+        postcard::to_extend(&line, bytes).map_err(|_| Error::Unreadable)
+    })
+}
+
 /// Reads a page.
 pub fn decode(bytes: &[u8]) -> Result<Page, Error> {
     let mut page = Page::new();

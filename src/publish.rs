@@ -19,34 +19,44 @@ use worker::web_sys::console;
 
 /// How long Workers KV may take for an answer, in milliseconds.
 const PATIENCE: u32 = 10_000;
+/// How many entries may fail before the rest is left to the next publication: one that Workers KV
+/// does not take must not keep back the others.
+const MOST_FAILURES: u32 = 3;
 /// The most keys in one bulk read.
 const MOST_KEYS: usize = 100;
 
-/// Writes the snapshot, then the posts' entries until one fails.
+/// Writes the snapshot, then the posts' entries until [`MOST_FAILURES`] have failed.
 pub async fn publish(views: &Namespace, publication: Publication) -> Published {
     let mut published = Published {
         snapshot: true,
         entries: Vec::new(),
         complete: false,
+        writes: 0,
     };
     if let Some(snapshot) = publication.snapshot {
         let value = Uint8Array::from(snapshot.as_slice());
+        published.writes += 1;
         published.snapshot = done(views.put(KEY, &value)).await.is_ok();
     }
     if !published.snapshot {
         return published;
     }
+    let mut failures = 0;
     for (post, count) in publication.entries {
         let write = match count {
             0 => views.delete(post.as_str()),
             _ => views.put(post.as_str(), &JsString::from(count.to_string())),
         };
-        if done(write).await.is_err() {
+        published.writes += 1;
+        match done(write).await {
+            Ok(_) => published.entries.push((post, count)),
+            Err(_) => failures += 1,
+        }
+        if failures == MOST_FAILURES {
             return published;
         }
-        published.entries.push((post, count));
     }
-    published.complete = !publication.more;
+    published.complete = failures == 0 && !publication.more;
     published
 }
 

@@ -42,34 +42,29 @@ impl Salts {
         }
     }
 
-    /// Replaces the salt of another day, and forgets the one before as soon as no visitor needs to be
-    /// known by it, `window` seconds into the day.
+    /// Forgets old salts, and makes one for this day where there is none. A salt is needed until no
+    /// visitor has to be known by it any more, `window` seconds into the next day.
     pub fn rotate(&mut self, now: Time, window: u32, random: impl FnOnce() -> Key) {
-        let day = now.day();
-        if self.today.is_none_or(|(of, _)| of != day) {
-            self.yesterday = self.today.replace((day, random()));
+        if self.today.is_some_and(|(of, _)| of != now.day()) {
+            self.yesterday = self.today.take();
         }
-        if DAY - now.rest_of_day() >= window
-            || self.yesterday.is_some_and(|(of, _)| of != day.minus(1))
-        {
-            self.yesterday = None;
-        }
+        self.forget(now, window);
+        self.today.get_or_insert_with(|| (now.day(), random()));
     }
 
-    /// Forgets the salts that a day or more has passed by; whether any was.
-    pub fn forget(&mut self, now: Time) -> bool {
-        let old = |salt: &Option<(Day, Key)>| salt.is_some_and(|(day, _)| day != now.day());
-        let any = old(&self.today) || old(&self.yesterday);
-        if any {
-            self.today = self.today.filter(|(day, _)| *day == now.day());
-            self.yesterday = None;
-        }
-        any
+    /// Forgets old salts.
+    pub fn forget(&mut self, now: Time, window: u32) {
+        let early = DAY - now.rest_of_day() < window;
+        let needed =
+            |(of, _): &(Day, Key)| *of == now.day() || (early && *of == now.day().minus(1));
+        self.today = self.today.filter(needed);
+        self.yesterday = self.yesterday.filter(needed);
     }
 
-    /// Whether there is anything to forget one day.
-    pub fn any(&self) -> bool {
-        self.today.is_some()
+    /// When there will be something to forget, if there is any salt.
+    pub fn forget_at(&self, now: Time, window: u32) -> Option<Time> {
+        let midnight = now.plus(now.rest_of_day());
+        self.today.or(self.yesterday).map(|_| midnight.plus(window))
     }
 
     /// The mark of a visitor today, and the one that they had yesterday.

@@ -45,8 +45,20 @@ pub struct Summary {
     pub adopted: Option<Adopted>,
 }
 
-/// Puts a snapshot together, page by page.
+/// The most bytes of posts; Workers KV takes values of 25 MiB.
+const MOST_BYTES: usize = 24 << 20;
+
+/// Puts a snapshot together, page by page; without hours and days where it would get too large for
+/// Workers KV with them.
 pub fn write(summary: Summary, pages: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
+    if pages.iter().map(Vec::len).sum::<usize>() > MOST_BYTES {
+        let bare = pages.iter().map(|page| page::without_times(page));
+        return join(summary, &bare.collect::<Result<Vec<_>, _>>()?);
+    }
+    join(summary, pages)
+}
+
+fn join(summary: Summary, pages: &[Vec<u8>]) -> Result<Vec<u8>, Error> {
     let header = Header {
         version: VERSION,
         summary,

@@ -217,6 +217,13 @@ pub struct Publication {
     pub more: bool,
 }
 
+impl Publication {
+    /// The writes that it takes.
+    fn writes(&self) -> u32 {
+        self.entries.len() as u32 + u32::from(self.snapshot.is_some())
+    }
+}
+
 /// What came of a publication.
 #[derive(Debug)]
 pub struct Published {
@@ -226,6 +233,8 @@ pub struct Published {
     pub entries: Vec<(PostId, u64)>,
     /// Whether all of them were, and no more are to be.
     pub complete: bool,
+    /// The writes that were tried.
+    pub writes: u32,
 }
 
 /// The books, with what was needed of the pages.
@@ -240,6 +249,8 @@ pub struct Tally {
     fold_now: bool,
     /// Whether anything changed since the publication that is under way began.
     changed_since: bool,
+    /// The writes that the publication under way was given.
+    reserved: u32,
     pages: HashMap<u32, Page>,
     /// The events of pages that were not read yet and that are not in them.
     unread: HashMap<u32, Vec<Event>>,
@@ -280,6 +291,7 @@ impl Tally {
             unfolded: 0,
             fold_now: false,
             changed_since: false,
+            reserved: 0,
             pages: HashMap::new(),
             unread: HashMap::new(),
             dirty: HashSet::new(),
@@ -395,6 +407,7 @@ impl Tally {
         records: Vec<(PostId, Record)>,
         mode: Mode,
     ) -> Result<(), Error> {
+        self.admit(rows, records.iter().map(|(id, _)| id))?;
         for (id, imported) in records {
             let before = self.record(rows, &id)?;
             let mut after = before.clone();
@@ -422,6 +435,7 @@ impl Tally {
         entries: Vec<(PostId, Option<u64>)>,
         left: u32,
     ) -> Result<(), Error> {
+        self.admit(rows, entries.iter().map(|(id, _)| id))?;
         let mut adopted = Adopted { posts: 0, left };
         for (id, count) in entries {
             let mut found = Record::default();
@@ -465,6 +479,7 @@ impl Tally {
     /// Changes a post by an event, which the journal keeps; the views after it.
     fn append(&mut self, rows: &impl Rows, event: Event) -> Result<u64, Error> {
         let id = event.post().clone();
+        self.admit(rows, std::iter::once(&id))?;
         self.change(rows, &id, |page| event.apply(page))?;
         self.remember(&event);
         let journal = std::mem::take(&mut self.journal);
@@ -482,23 +497,37 @@ impl Tally {
         change: impl FnOnce(&mut Page),
     ) -> Result<(), Error> {
         let number = page::number(id.as_str(), self.head.pages);
-        let full = self.head.room >= ROOM;
         let page = self.page(rows, number)?;
         let before = page.get(id).map(|post| post.record.total);
-        if before.is_none() && full {
-            return Err(Error::TooManyPosts);
-        }
         change(page);
         if page.get(id).is_some_and(Post::is_empty) {
             page.remove(id);
         }
         let after = page.get(id).map(|post| post.record.total);
         let posts = |views: Option<u64>| u32::from(views.is_some_and(|views| views > 0));
-        let room =
-            |views: Option<u64>| views.map_or(0, |_| ROOM_PER_POST + id.as_str().len() as u32);
+        let room = |views: Option<u64>| views.map_or(0, |_| room_of(id));
         self.head.posts = (self.head.posts + posts(after)).saturating_sub(posts(before));
         self.head.room = (self.head.room + room(after)).saturating_sub(room(before));
         self.dirty.insert(number);
+        Ok(())
+    }
+
+    /// Refuses posts that there is no room for, before anything has changed.
+    fn admit<'a>(
+        &mut self,
+        rows: &impl Rows,
+        posts: impl Iterator<Item = &'a PostId>,
+    ) -> Result<(), Error> {
+        let mut room = self.head.room;
+        for id in posts {
+            let page = self.page(rows, page::number(id.as_str(), self.head.pages))?;
+            if !page.contains_key(id) {
+                room = room.saturating_add(room_of(id));
+                if room > ROOM {
+                    return Err(Error::TooManyPosts);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -628,11 +657,12 @@ impl Tally {
 
     fn due(&self, now: Time, settings: &Settings) -> Option<Time> {
         let budget = &self.head.budget;
-        let midnight = now.plus(now.rest_of_day());
         if self.head.changed || (self.head.behind && budget.entries(now, settings) > Some(0)) {
             Some(budget.next(self.head.published, now, settings))
         } else {
-            (self.head.behind || self.head.salts.any()).then_some(midnight)
+            let salts = self.head.salts.forget_at(now, settings.dedupe);
+            let midnight = self.head.behind.then(|| now.plus(now.rest_of_day()));
+            midnight.or(salts)
         }
     }
 
@@ -645,7 +675,7 @@ impl Tally {
         settings: &Settings,
     ) -> Result<Option<Publication>, Error> {
         self.head.alarm = None;
-        self.head.salts.forget(now);
+        self.head.salts.forget(now, settings.dedupe);
         let Some(most) = self.head.budget.entries(now, settings) else {
             return Ok(None);
         };
@@ -659,19 +689,22 @@ impl Tally {
             pages.push(self.bytes(rows, number)?);
         }
         let (entries, more) = entries(&pages, most as usize)?;
-        let writes = entries.len() as u32 + u32::from(self.head.changed);
-        self.head.budget.spend(writes, now);
-        self.head.published = now;
-        self.changed_since = false;
-        let snapshot = match self.head.changed {
-            true => Some(snapshot::write(self.summary(now, settings), &pages)?),
-            false => None,
-        };
-        Ok(Some(Publication {
-            snapshot,
+        // The snapshot tells of the writes that it comes with.
+        let mut summary = self.summary(now, settings);
+        summary.budget.spend(entries.len() as u32 + 1, now);
+        let publication = Publication {
+            snapshot: match self.head.changed {
+                true => Some(snapshot::write(summary, &pages)?),
+                false => None,
+            },
             entries,
             more,
-        }))
+        };
+        self.head.budget.spend(publication.writes(), now);
+        self.reserved = publication.writes();
+        self.head.published = now;
+        self.changed_since = false;
+        Ok(Some(publication))
     }
 
     /// Ends a publication: whether readers have the `snapshot`, the `entries` that were written, and
@@ -683,6 +716,8 @@ impl Tally {
         now: Time,
         settings: &Settings,
     ) -> Result<(), Error> {
+        let untried = self.reserved.saturating_sub(published.writes);
+        self.head.budget.refund(untried, now);
         let again = self.changed_since || !published.snapshot;
         for (post, views) in published.entries {
             let entry = if views == 0 {
@@ -740,6 +775,10 @@ fn entries(pages: &[Vec<u8>], most: usize) -> Result<(Vec<(PostId, u64)>, bool),
 
 /// The ledger whose totals these are.
 const LEDGER: u32 = 0;
+
+fn room_of(id: &PostId) -> u32 {
+    ROOM_PER_POST + id.as_str().len() as u32
+}
 
 fn key(row: &str) -> String {
     format!("{LEDGER}:{row}")
