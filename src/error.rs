@@ -62,6 +62,8 @@ pub enum Error {
     InvalidImport(u32),
     /// Nothing was published yet that could be read, or Workers KV does not answer.
     Unpublished,
+    /// What was in Workers KV is still being taken over.
+    Adopting,
     /// Stored bytes that make no sense; some other program wrote them.
     Unreadable,
     /// The object could not be asked, or its answer was lost.
@@ -108,6 +110,7 @@ impl Error {
             Error::InvalidCount => (400, "invalid_count"),
             Error::InvalidImport(_) => (400, "invalid_import"),
             Error::Unpublished => (503, "unpublished"),
+            Error::Adopting => (503, "adopting"),
             Error::Unreadable => (500, "unreadable"),
             Error::Unavailable => (503, "unavailable"),
         }
@@ -167,6 +170,9 @@ impl Error {
             Error::InvalidFormat => "A format is json, ndjson or csv",
             Error::InvalidMode => "A mode is add, replace or max",
             Error::Unpublished => "The published counts cannot be read at the moment",
+            Error::Adopting => {
+                "What was in Workers KV is still being taken over; try again in a minute"
+            }
             Error::Unreadable => "What is stored cannot be read",
             _ => "The counter did not answer; the count may or may not have changed",
         }

@@ -4,8 +4,9 @@
 //! [`crate::publish`] writes to Workers KV. Where Workers KV fails, views are counted all the same
 //! and the alarm comes again.
 //!
-//! Before its first answer it takes over the counts that another program left in Workers KV; where
-//! that fails, it counts from 0 and adds them when it can.
+//! A new ledger takes over the counts that another program left in Workers KV: a post's when the post
+//! is counted first, the others part by part, an alarm each. Where Workers KV fails meanwhile, it
+//! counts from 0 and adds them when it can.
 //!
 //! Over RPC it answers, with an error of a built-in class where it cannot:
 //!
@@ -21,7 +22,7 @@
 use crate::error::Error;
 use crate::id::{PingId, PostId};
 use crate::portable::Format;
-use crate::publish::{self, Namespace, within};
+use crate::publish::{self, Namespace};
 use crate::record::Record;
 use crate::seen::Key;
 use crate::settings::Settings;
@@ -29,15 +30,14 @@ use crate::storage::{Commits, Context, Storage, Stored, SyncKv, thrown, unavaila
 use crate::tally::{Mode, Outcome, Ping, Rows, Tally};
 use crate::time::Time;
 use crate::visit::Reason;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{Date, JsString, Object, Promise, RangeError, TypeError, Uint8Array};
+use worker::js_sys::{
+    Date, EvalError, JsString, Object, Promise, RangeError, TypeError, Uint8Array,
+};
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 use worker::{Env, js_sys};
-
-/// How long a first answer waits for what is in Workers KV, in milliseconds.
-const PATIENCE: u32 = 5_000;
 
 /// The Durable Object class, as `entry.js` extends it.
 #[wasm_bindgen]
@@ -61,7 +61,6 @@ impl Ledger {
             books: Commits::new(storage, books),
             settings: settings(env),
             views,
-            adoption: OnceCell::new(),
         };
         Self {
             inner: Rc::new(inner),
@@ -79,7 +78,7 @@ impl Ledger {
     ) -> Result<JsValue, JsValue> {
         let post = PostId::parse(post).map_err(thrown)?;
         let id = id.map(PingId::parse).transpose().map_err(thrown)?;
-        self.inner.after_adoption(move |inner| {
+        self.inner.after_adoption(Some(post.clone()), move |inner| {
             let visitor = address
                 .as_deref()
                 .map(|of| (of, agent.as_deref().unwrap_or_default()));
@@ -99,7 +98,7 @@ impl Ledger {
     pub fn skip(&self, reason: u8, pings: u32, post: Option<String>) -> Result<JsValue, JsValue> {
         let reason = Reason::from_number(reason).ok_or_else(|| thrown(Error::NotACount))?;
         let post = post.map(PostId::parse).transpose().map_err(thrown)?;
-        self.inner.after_adoption(move |inner| {
+        self.inner.after_adoption(post.clone(), move |inner| {
             let views = inner.change(|tally, rows, _| {
                 tally.skip(reason, pings);
                 post.as_ref().map_or(Ok(0), |post| tally.views(rows, post))
@@ -111,7 +110,7 @@ impl Ledger {
     /// Sets a post's views; 0 forgets it.
     pub fn set(&self, post: String, views: f64) -> Result<JsValue, JsValue> {
         let post = PostId::parse(post).map_err(thrown)?;
-        self.inner.after_adoption(move |inner| {
+        self.inner.after_adoption(Some(post.clone()), move |inner| {
             inner.change(|tally, rows, _| tally.set(rows, &post, views as u64))?;
             Ok(JsValue::UNDEFINED)
         })
@@ -120,7 +119,8 @@ impl Ledger {
     /// Writes every record down.
     pub fn exported(&self, format: String) -> Result<JsValue, JsValue> {
         let format = Format::parse(&format).map_err(thrown)?;
-        self.inner.after_adoption(move |inner| {
+        self.inner.after_adoption(None, move |inner| {
+            inner.adopted()?;
             let records = inner.books.stored.with(|tally, rows| tally.export(rows))?;
             Ok(format.write(&records).into())
         })
@@ -130,7 +130,8 @@ impl Ledger {
     pub fn imported(&self, bytes: Vec<u8>) -> Result<JsValue, JsValue> {
         let import: Result<(Mode, Vec<(PostId, Record)>), _> = postcard::from_bytes(&bytes);
         let (mode, records) = import.map_err(|_| thrown(Error::NotACount))?;
-        self.inner.after_adoption(move |inner| {
+        self.inner.after_adoption(None, move |inner| {
+            inner.adopted()?;
             inner.change(|tally, rows, _| tally.import(rows, records, mode))?;
             Ok(JsValue::UNDEFINED)
         })
@@ -138,7 +139,7 @@ impl Ledger {
 
     /// Publishes soon, whether anything has changed or not.
     pub fn wake(&self) -> Result<JsValue, JsValue> {
-        self.inner.after_adoption(move |inner| {
+        self.inner.after_adoption(None, move |inner| {
             inner.change(|tally, _, _| {
                 tally.publish_again();
                 Ok(())
@@ -168,38 +169,33 @@ struct Inner {
     books: Rc<Commits<Books>>,
     settings: Settings,
     views: Namespace,
-    /// The attempt to take over Workers KV that first answers wait for.
-    adoption: OnceCell<Promise>,
 }
 
 impl Inner {
-    /// Does `work`, and promises what it answers; in a new ledger only after what is in Workers KV
-    /// was taken over, or that was tried.
+    /// Does `work`, and promises what it answers; while the takeover goes on, only after the entry of
+    /// `post`, or without one a part of all, was taken over, or that was tried.
     fn after_adoption(
         self: &Rc<Self>,
+        post: Option<PostId>,
         work: impl FnOnce(&Self) -> Result<JsValue, Error> + 'static,
     ) -> Result<JsValue, JsValue> {
-        self.boxed(Box::new(work))
-    }
-
-    fn boxed(self: &Rc<Self>, work: Work) -> Result<JsValue, JsValue> {
-        let is_new = self.books.stored.with(|tally, _| Ok(tally.is_new()));
-        if !is_new.map_err(thrown)? {
+        let work: Work = Box::new(work);
+        let is_over = self.books.stored.with(|tally, rows| match &post {
+            // Where Workers KV fails, the next alarm tries again.
+            _ if tally.takeover_failed => Ok(true),
+            Some(post) => Ok(!tally.is_unadopted(rows, post)?),
+            None => Ok(tally.takeover().is_none()),
+        });
+        if is_over.map_err(thrown)? {
             return self.answer(work).map_err(thrown);
         }
         let inner = Rc::clone(self);
-        let adoption = self.adoption.get_or_init(|| {
-            let inner = Rc::clone(&inner);
-            let attempt = future_to_promise(async move {
-                inner.adopt().await.map_err(thrown)?;
-                Ok(JsValue::UNDEFINED)
-            });
-            within(&attempt, PATIENCE)
-        });
-        let adoption = JsFuture::from(adoption.clone());
         let answer = future_to_promise(async move {
             // Whether it worked or not: a view is counted either way.
-            let _ = adoption.await;
+            let _ = match post {
+                Some(post) => inner.adopt_one(post).await,
+                None => inner.adopt_part().await,
+            };
             let answer = inner.answer(work).map_err(thrown)?;
             match answer.dyn_into::<Promise>() {
                 Ok(promise) => JsFuture::from(promise).await,
@@ -207,6 +203,39 @@ impl Inner {
             }
         });
         Ok(answer.into())
+    }
+
+    /// Takes over the entry of a post.
+    async fn adopt_one(&self, post: PostId) -> Result<(), Error> {
+        let entry = self.tried(publish::entry(&self.views, &post).await)?;
+        match entry {
+            Some(count) => self.change(|tally, rows, _| tally.adopt(rows, &[(post, count)])),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes over the next part of what is in Workers KV, if there is one.
+    async fn adopt_part(&self) -> Result<(), Error> {
+        let Some(from) = self.books.stored.with(|tally, _| Ok(tally.takeover()))? else {
+            return Ok(());
+        };
+        let part = self.tried(publish::part(&self.views, from.clone()).await)?;
+        self.change(|tally, rows, _| tally.adopt_part(rows, &from, part))
+    }
+
+    /// Notes whether Workers KV let something be taken over.
+    fn tried<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        self.books.stored.with(|tally, _| {
+            tally.takeover_failed = outcome.is_err();
+            Ok(())
+        })?;
+        outcome
+    }
+
+    /// Refuses what needs every post while not all are taken over.
+    fn adopted(&self) -> Result<(), Error> {
+        let takeover = self.books.stored.with(|tally, _| Ok(tally.takeover()))?;
+        takeover.map_or(Ok(()), |_| Err(Error::Adopting))
     }
 
     fn answer(&self, work: Work) -> Result<JsValue, Error> {
@@ -245,21 +274,10 @@ impl Inner {
         Ok(())
     }
 
-    async fn adopt(&self) -> Result<(), Error> {
-        let found = publish::found(&self.views).await?;
-        self.change(|tally, rows, _| match tally.is_new() {
-            true => tally.adopt(rows, found.entries, found.left),
-            false => Ok(()),
-        })?;
-        self.committed().await
-    }
-
     async fn publish(&self) -> Result<(), Error> {
         let stored = &self.books.stored;
-        if stored.with(|tally, _| Ok(tally.is_new()))? {
-            // A failure is logged, and tried again by the next alarm.
-            let _ = self.adopt().await;
-        }
+        // A failure was logged, and the next alarm tries again.
+        let _ = self.adopt_part().await;
         let settings = &self.settings;
         let begun = stored.with(|tally, rows| tally.begin(rows, now(), settings))?;
         let Some(publication) = begun else {
@@ -451,7 +469,9 @@ fn number(answer: JsValue) -> f64 {
 async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
     let call = call.map_err(unavailable)?;
     JsFuture::from(call).await.map_err(|error| {
-        if error.is_instance_of::<RangeError>() {
+        if error.is_instance_of::<EvalError>() {
+            Error::Adopting
+        } else if error.is_instance_of::<RangeError>() {
             Error::TooManyPosts
         } else if error.is_instance_of::<TypeError>() {
             Error::InvalidPost

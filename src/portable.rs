@@ -21,6 +21,7 @@ use crate::id::PostId;
 use crate::record::{Buckets, Record};
 use crate::time::{Day, Hour};
 use csv_core::ReadFieldResult;
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Display};
@@ -99,7 +100,7 @@ impl Format {
             return Format::Csv;
         }
         let first = text.lines().next().unwrap_or_default();
-        match serde_json::from_str::<Line>(first) {
+        match serde_json::from_str::<Object<Line>>(first) {
             Ok(_) => Format::Ndjson,
             Err(_) => Format::Json,
         }
@@ -144,11 +145,12 @@ impl FromStr for Views {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        let text = text.trim();
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
         let views = text
-            .trim()
             .parse()
             .ok()
-            .filter(|views| *views <= MAX as u64);
+            .filter(|views| digits && *views <= MAX as u64);
         views.map(Self).ok_or(Error::InvalidCount)
     }
 }
@@ -165,7 +167,7 @@ pub fn count_body(body: &str) -> Result<u64, Error> {
         views: Views,
     }
     match serde_json::from_str(body) {
-        Ok(Body { views }) => Ok(views.0),
+        Ok(Object(Body { views })) => Ok(views.0),
         Err(_) => count(body),
     }
 }
@@ -218,7 +220,7 @@ impl<'de> Visitor<'de> for AnyValue {
 
     fn visit_seq<Seq: SeqAccess<'de>>(self, mut lines: Seq) -> Result<Value, Seq::Error> {
         let mut posts = Vec::new();
-        while let Some(line) = lines.next_element()? {
+        while let Some(Object(line)) = lines.next_element()? {
             posts.push(line);
         }
         Ok(Value::Posts(posts))
@@ -262,6 +264,29 @@ impl<'de, At: FromStr> Deserialize<'de> for Times<At> {
             .map(time)
             .collect::<Result<_, _>>()
             .map(Self)
+    }
+}
+
+/// What is read from a JSON object only; an array with the values in their order is none.
+struct Object<Fields>(Fields);
+
+impl<'de, Fields: Deserialize<'de>> Deserialize<'de> for Object<Fields> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OfMap<Fields>(PhantomData<Fields>);
+
+        impl<'de, Fields: Deserialize<'de>> Visitor<'de> for OfMap<Fields> {
+            type Value = Object<Fields>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<Map: MapAccess<'de>>(self, map: Map) -> Result<Self::Value, Map::Error> {
+                Fields::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+
+        deserializer.deserialize_map(OfMap(PhantomData))
     }
 }
 
@@ -318,8 +343,8 @@ fn read_lines(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim().is_empty());
-    let read = |(line, number)| match serde_json::from_str::<Line>(line) {
-        Ok(line) => Ok(line.record()),
+    let read = |(line, number)| match serde_json::from_str::<Object<Line>>(line) {
+        Ok(Object(line)) => Ok(line.record()),
         Err(_) => Err(Error::InvalidImport(number)),
     };
     lines.map(read).collect()
@@ -354,8 +379,12 @@ fn read_csv(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
     let mut reader = csv_core::Reader::new();
     let mut rest = text.as_bytes();
     let mut records = Vec::new();
+    let mut line = 1;
     loop {
-        let line = reader.line() as u32;
+        let before = rest;
+        skip_empty_lines(&mut rest);
+        line += newlines(before, rest);
+        let before = rest;
         let Some(cells) = csv_cells(&mut reader, &mut rest) else {
             return Ok(records);
         };
@@ -363,11 +392,24 @@ fn read_csv(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
             .iter()
             .map(|cell| String::from_utf8_lossy(cell))
             .collect();
-        if records.is_empty() && HEAD.split(',').zip(&cells).all(|(name, cell)| name == cell) {
-            continue;
+        let is_head = HEAD.split(',').zip(&cells).all(|(name, cell)| name == cell);
+        if !(records.is_empty() && is_head) {
+            records.push(csv_record(&cells).ok_or(Error::InvalidImport(line))?);
         }
-        records.push(csv_record(&cells).ok_or(Error::InvalidImport(line))?);
+        line += newlines(before, rest);
     }
+}
+
+fn skip_empty_lines(rest: &mut &[u8]) {
+    while let [b'\r' | b'\n', after @ ..] = rest {
+        *rest = after;
+    }
+}
+
+/// How many lines were read on the way from one rest to a later one.
+fn newlines(before: &[u8], after: &[u8]) -> u32 {
+    let read = &before[..before.len() - after.len()];
+    read.iter().filter(|byte| **byte == b'\n').count() as u32
 }
 
 /// The cells of the next line; `None` at the end.

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::id::PostId;
 use crate::portable::count;
 use crate::snapshot::{KEY, Snapshot};
-use crate::tally::{Publication, Published};
+use crate::tally::{Part, Publication, Published};
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Array, ArrayBuffer, JsString, Map, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -22,8 +22,10 @@ const PATIENCE: u32 = 10_000;
 /// How many entries may fail before the rest is left to the next publication: one that Workers KV
 /// does not take must not keep back the others.
 const MOST_FAILURES: u32 = 3;
-/// The most keys in one bulk read.
+/// The most keys that are read at once.
 const MOST_KEYS: usize = 100;
+/// How many keys of the list are taken over at a time.
+const PART: u32 = 500;
 
 /// Writes the snapshot, then the posts' entries until [`MOST_FAILURES`] have failed.
 pub async fn publish(views: &Namespace, publication: Publication) -> Published {
@@ -69,48 +71,67 @@ pub async fn read(views: &Namespace) -> Result<Option<Snapshot>, Error> {
     }
 }
 
-/// What other programs left in the namespace.
-#[derive(Default)]
-pub struct Found {
-    /// The entries that are named like posts, with the counts of those that are counts.
-    pub entries: Vec<(PostId, Option<u64>)>,
-    /// How many are not named like posts.
-    pub left: u32,
+/// Reads a part of what other programs left in the namespace, from a cursor of its list on.
+///
+/// A part is small, because an invocation may ask Workers KV a thousand times, and a bulk read forgets
+/// the keys that are array indices, such as `142` (`getBulk` in workerd's `kv.c++`): these are read
+/// one by one.
+pub async fn part(views: &Namespace, cursor: Option<String>) -> Result<Part, Error> {
+    let list: List = done(views.list(&list_options(PART, cursor)))
+        .await?
+        .unchecked_into();
+    let mut part = Part {
+        next: list.cursor().filter(|_| !list.list_complete()),
+        ..Part::default()
+    };
+    let mut posts = Vec::new();
+    for key in list.keys().iter() {
+        let name = key.unchecked_into::<Key>().name();
+        match PostId::parse(name.clone()) {
+            Ok(post) => posts.push(post),
+            Err(_) => part.left += u32::from(name != KEY),
+        }
+    }
+    let (one_by_one, in_bulk): (Vec<_>, _) = posts.into_iter().partition(is_array_index);
+    for posts in in_bulk.chunks(MOST_KEYS) {
+        let keys: Array = posts
+            .iter()
+            .map(|post| JsValue::from(post.as_str()))
+            .collect();
+        let values: Map = done(views.get_all(&keys)).await?.unchecked_into();
+        for post in posts {
+            let value = values.get(&post.as_str().into());
+            part.entries.push((post.clone(), count_of(&value)));
+        }
+    }
+    for posts in one_by_one.chunks(MOST_KEYS) {
+        let values: Result<Array, _> = posts
+            .iter()
+            .map(|post| views.get(post.as_str(), "text"))
+            .collect();
+        let values = values.map(|values| Promise::all(&values));
+        let values: Array = done(values).await?.unchecked_into();
+        for (post, value) in posts.iter().zip(values.iter()) {
+            part.entries.push((post.clone(), count_of(&value)));
+        }
+    }
+    Ok(part)
 }
 
-/// Reads all that other programs left in the namespace.
-pub async fn found(views: &Namespace) -> Result<Found, Error> {
-    let mut found = Found::default();
-    let mut cursor = None;
-    loop {
-        let page: Page = done(views.list(&list_options(cursor)))
-            .await?
-            .unchecked_into();
-        let mut posts = Vec::new();
-        for key in page.keys().iter() {
-            let name = key.unchecked_into::<Key>().name();
-            match PostId::parse(name) {
-                Ok(post) => posts.push(post),
-                Err(_) => found.left += 1,
-            }
-        }
-        for posts in posts.chunks(MOST_KEYS) {
-            let names: Array = posts
-                .iter()
-                .map(|post| JsValue::from(post.as_str()))
-                .collect();
-            let values: Map = done(views.get_all(&names)).await?.unchecked_into();
-            let entry = |post: &PostId| {
-                let value = values.get(&post.as_str().into()).as_string();
-                (post.clone(), value.and_then(|value| count(&value).ok()))
-            };
-            found.entries.extend(posts.iter().map(entry));
-        }
-        if page.list_complete() {
-            return Ok(found);
-        }
-        cursor = page.cursor();
-    }
+/// Reads the entry of one post: `None` where there is none, and in it `None` where it is no count.
+pub async fn entry(views: &Namespace, post: &PostId) -> Result<Option<Option<u64>>, Error> {
+    let value = done(views.get(post.as_str(), "text")).await?;
+    Ok((!value.is_null()).then(|| count_of(&value)))
+}
+
+fn count_of(value: &JsValue) -> Option<u64> {
+    value.as_string().and_then(|value| count(&value).ok())
+}
+
+/// Whether a key is an array index to JavaScript.
+fn is_array_index(post: &PostId) -> bool {
+    let index = post.as_str().parse::<u32>().ok();
+    index.is_some_and(|index| index.to_string() == post.as_str())
 }
 
 /// Waits for a call of Workers KV. What went wrong is logged.
@@ -133,13 +154,13 @@ export function within(promise, milliseconds) {
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
-export const listOptions = (cursor) => ({ cursor });
+export const listOptions = (limit, cursor) => ({ limit, cursor });
 ")]
 extern "C" {
     /// A promise that is broken where it is not kept in time.
     pub fn within(promise: &Promise, milliseconds: u32) -> Promise;
     #[wasm_bindgen(js_name = listOptions)]
-    fn list_options(cursor: Option<String>) -> JsValue;
+    fn list_options(limit: u32, cursor: Option<String>) -> JsValue;
 }
 
 #[wasm_bindgen]
@@ -164,13 +185,13 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn list(this: &Namespace, options: &JsValue) -> Result<Promise, JsValue>;
 
-    type Page;
+    type List;
     #[wasm_bindgen(method, getter)]
-    fn keys(this: &Page) -> Array;
+    fn keys(this: &List) -> Array;
     #[wasm_bindgen(method, getter)]
-    fn list_complete(this: &Page) -> bool;
+    fn list_complete(this: &List) -> bool;
     #[wasm_bindgen(method, getter)]
-    fn cursor(this: &Page) -> Option<String>;
+    fn cursor(this: &List) -> Option<String>;
 
     type Key;
     #[wasm_bindgen(method, getter)]

@@ -7,7 +7,7 @@ use crate::error::Error;
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{self, JsString, Promise, RangeError, TypeError};
+use worker::js_sys::{self, EvalError, JsString, Promise, RangeError, TypeError};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 use worker::web_sys::console;
 
@@ -124,6 +124,8 @@ pub fn thrown(error: Error) -> JsValue {
         Error::InvalidAmount | Error::NotACount | Error::InvalidPost => {
             TypeError::new(&message).into()
         }
+        // No code is evaluated here; the name is free.
+        Error::Adopting => EvalError::new(&message).into(),
         _ => js_sys::Error::new(&message).into(),
     }
 }

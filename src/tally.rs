@@ -116,6 +116,27 @@ pub struct Adopted {
     pub left: u32,
 }
 
+/// A part of what is in Workers KV.
+#[derive(Debug, Default)]
+pub struct Part {
+    /// The entries that are named like posts, with the counts of those that are counts.
+    pub entries: Vec<(PostId, Option<u64>)>,
+    /// How many are not named like posts.
+    pub left: u32,
+    /// Where the list goes on.
+    pub next: Option<String>,
+}
+
+/// How far the takeover of what was in Workers KV has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+enum Adoption {
+    Begun {
+        cursor: Option<String>,
+        adopted: Adopted,
+    },
+    Done(Adopted),
+}
+
 /// All that is stored and is not of a single post.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Head {
@@ -132,7 +153,7 @@ struct Head {
     room: u32,
     skipped: [u64; 5],
     salts: Salts,
-    adopted: Option<Adopted>,
+    adoption: Adoption,
     budget: Budget,
     /// Whether anything changed since it was last published.
     changed: bool,
@@ -174,7 +195,10 @@ impl Head {
             room: 0,
             skipped: [0; 5],
             salts: Salts::new(ids),
-            adopted: None,
+            adoption: Adoption::Begun {
+                cursor: None,
+                adopted: Adopted::default(),
+            },
             budget: Budget::default(),
             changed: false,
             behind: false,
@@ -249,6 +273,8 @@ pub struct Tally {
     fold_now: bool,
     /// Whether anything changed since the publication that is under way began.
     changed_since: bool,
+    /// Whether the last attempt to take over what is in Workers KV failed.
+    pub takeover_failed: bool,
     /// The writes that the publication under way was given.
     reserved: u32,
     pages: HashMap<u32, Page>,
@@ -291,6 +317,7 @@ impl Tally {
             unfolded: 0,
             fold_now: false,
             changed_since: false,
+            takeover_failed: false,
             reserved: 0,
             pages: HashMap::new(),
             unread: HashMap::new(),
@@ -427,40 +454,77 @@ impl Tally {
         Ok(())
     }
 
-    /// Takes over what was in Workers KV at the first start: a count, or `None` where the value is
-    /// none. `left` more were not even named like a post.
+    /// Where the takeover of what was in Workers KV at the first start goes on: at this cursor of its
+    /// list, or at the beginning; `None` where it is over.
+    pub fn takeover(&self) -> Option<Option<String>> {
+        match &self.head.adoption {
+            Adoption::Begun { cursor, .. } => Some(cursor.clone()),
+            Adoption::Done(_) => None,
+        }
+    }
+
+    /// Whether a post's entry in Workers KV has to be asked for before the post is counted.
+    pub fn is_unadopted(&mut self, rows: &impl Rows, post: &PostId) -> Result<bool, Error> {
+        if self.takeover().is_none() {
+            return Ok(false);
+        }
+        let page = self.page(rows, page::number(post.as_str(), self.head.pages))?;
+        Ok(page.get(post).is_none_or(|post| post.entry == Entry::None))
+    }
+
+    /// Takes over entries of Workers KV while the takeover goes on, those that were not already: a
+    /// count, or `None` where the value is none. The next [`Tally::save`] writes their pages.
     pub fn adopt(
         &mut self,
         rows: &impl Rows,
-        entries: Vec<(PostId, Option<u64>)>,
-        left: u32,
+        entries: &[(PostId, Option<u64>)],
     ) -> Result<(), Error> {
         self.admit(rows, entries.iter().map(|(id, _)| id))?;
-        let mut adopted = Adopted { posts: 0, left };
         for (id, count) in entries {
+            if !self.is_unadopted(rows, id)? {
+                continue;
+            }
             let mut found = Record::default();
             found.set(count.unwrap_or_default());
             self.head.site.add(&found);
-            let entry = count.map_or(Entry::Foreign, Entry::Count);
-            self.change(rows, &id, |page| {
+            self.change(rows, id, |page| {
                 let post = page.entry(id.clone()).or_default();
                 post.record.add(&found);
-                post.entry = entry;
+                post.entry = count.map_or(Entry::Foreign, Entry::Count);
             })?;
-            match count {
-                Some(_) => adopted.posts += 1,
-                None => adopted.left += 1,
+            if let Adoption::Begun { adopted, .. } = &mut self.head.adoption {
+                match count {
+                    Some(_) => adopted.posts += 1,
+                    None => adopted.left += 1,
+                }
             }
+            self.fold_now = true;
         }
-        self.head.adopted = Some(adopted);
-        self.fold_now = true;
         self.changed();
         Ok(())
     }
 
-    /// Whether Workers KV is still to be taken over.
-    pub fn is_new(&self) -> bool {
-        self.head.adopted.is_none()
+    /// Takes over a part of the list that began at `from`, and notes where the next one begins, if
+    /// there is one. Entries that are not even named like a post are `left`.
+    pub fn adopt_part(
+        &mut self,
+        rows: &impl Rows,
+        from: &Option<String>,
+        part: Part,
+    ) -> Result<(), Error> {
+        // Another attempt may have been quicker.
+        if self.takeover().as_ref() != Some(from) {
+            return Ok(());
+        }
+        self.adopt(rows, &part.entries)?;
+        if let Adoption::Begun { cursor, adopted } = &mut self.head.adoption {
+            adopted.left += part.left;
+            *cursor = part.next;
+            if cursor.is_none() {
+                self.head.adoption = Adoption::Done(*adopted);
+            }
+        }
+        Ok(())
     }
 
     /// Every post that has views.
@@ -656,6 +720,14 @@ impl Tally {
     }
 
     fn due(&self, now: Time, settings: &Settings) -> Option<Time> {
+        match self.takeover() {
+            Some(_) if !self.takeover_failed => Some(now.plus(1)),
+            Some(_) => Some(now.plus(settings.publish)),
+            None => self.publication_due(now, settings),
+        }
+    }
+
+    fn publication_due(&self, now: Time, settings: &Settings) -> Option<Time> {
         let budget = &self.head.budget;
         if self.head.changed || (self.head.behind && budget.entries(now, settings) > Some(0)) {
             Some(budget.next(self.head.published, now, settings))
@@ -679,11 +751,12 @@ impl Tally {
         let Some(most) = self.head.budget.entries(now, settings) else {
             return Ok(None);
         };
-        if self.due(now, settings).is_none_or(|due| due > now) {
+        let due = self.publication_due(now, settings);
+        if due.is_none_or(|due| due > now) {
             return Ok(None);
         }
         // Before it is taken over, what others wrote must stay as it is.
-        let most = if self.is_new() { 0 } else { most };
+        let most = if self.takeover().is_some() { 0 } else { most };
         let mut pages = Vec::new();
         for number in 0..self.head.pages {
             pages.push(self.bytes(rows, number)?);
@@ -754,7 +827,10 @@ impl Tally {
             skipped: self.head.skipped,
             budget: self.head.budget,
             writes: settings.writes,
-            adopted: self.head.adopted,
+            adopted: match self.head.adoption {
+                Adoption::Begun { .. } => None,
+                Adoption::Done(adopted) => Some(adopted),
+            },
         }
     }
 }
