@@ -1,61 +1,36 @@
-//! The ledger's books: every post's record, who was counted lately, and how both are stored.
+//! The ledger's books: every post's record, and who was counted lately.
 //!
-//! A change is appended to the journal and applied to its post; one row takes the journal and all
-//! that is not of a single post, so that however many changes wait, one write stores them. When the
-//! journal has grown, it is folded into the posts' pages. Rows, all under the ledger's number:
-//!
-//! ```text
-//! 0:head        (Head, then the newest events)      written with every change
-//! 0:journal:7   older events                        written once, kept for a day for the marks
-//! 0:page:3      posts, as crate::page writes them   written when the journal is folded
-//! ```
-//!
-//! The number is that of the ledger whose totals these are. There is one ledger; another's totals
-//! would stand beside these, under its number, and be merged by [`Record::merge`].
+//! A change is applied to its post and appended to the journal; one row takes the journal and all that
+//! is not of a single post, so that however many changes wait, one write stores them. When the journal
+//! has grown, it is folded into the posts' pages.
+
+mod journal;
+mod publication;
+mod takeover;
+
+pub use journal::Rows;
+pub use publication::{Publication, Published};
+pub use takeover::{Adopted, Part};
 
 use crate::budget::Budget;
 use crate::error::Error;
 use crate::id::PostId;
-use crate::page::{self, Entry, Page, Post};
+use crate::page::{self, Page, Post};
 use crate::record::Record;
-use crate::seen::{ID_SECONDS, Key, Mark, Salts, Seen};
+use crate::seen::{ID_SECONDS, Key, Salts, Seen};
 use crate::settings::Settings;
-use crate::snapshot::{self, Summary};
 use crate::time::Time;
-use crate::top::top;
 use crate::visit::Reason;
+use journal::{Event, VERSION, page_key};
 use serde::{Deserialize, Serialize};
 use std::collections::hash_map::Entry as MapEntry;
 use std::collections::{HashMap, HashSet, VecDeque};
+use takeover::Adoption;
 
-/// The version of the rows' format.
-const VERSION: u8 = 1;
-/// The bytes of events from which on the head passes them on to a row of their own.
-const ROW_BYTES: usize = 8192;
-/// How many events are worth a row: the journal is folded when it has this many and
-/// [`EVENTS_PER_PAGE`] more for each page that they touch.
-const EVENTS_PER_FOLD: u32 = 1000;
-const EVENTS_PER_PAGE: u32 = 10;
-/// Pages are split where they hold more posts than this on average.
-const POSTS_PER_PAGE: u32 = 512;
 /// The room for posts: the snapshot has to fit into a value of Workers KV, 25 MiB.
 const ROOM: u32 = 16 << 20;
 /// The room that a post takes beside its id.
 const ROOM_PER_POST: u32 = 32;
-
-/// How long after its time an alarm that did not come is set again, in seconds.
-const ALARM_SECONDS: u32 = 60;
-
-/// Where rows are kept. What is put and deleted during one [`Tally::save`] is stored whole or not
-/// at all.
-pub trait Rows {
-    /// Reads a row.
-    fn get(&self, key: &str) -> Result<Option<Vec<u8>>, Error>;
-    /// Writes a row.
-    fn put(&self, key: &str, value: &[u8]) -> Result<(), Error>;
-    /// Removes a row.
-    fn delete(&self, key: &str) -> Result<(), Error>;
-}
 
 /// A ping that may count.
 #[derive(Clone, Copy, Debug)]
@@ -107,36 +82,6 @@ pub enum Mode {
     Max,
 }
 
-/// What was found in Workers KV at the first start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Adopted {
-    /// Entries that were counts, and were taken over.
-    pub posts: u32,
-    /// Entries that were not, and were left alone.
-    pub left: u32,
-}
-
-/// A part of what is in Workers KV.
-#[derive(Debug, Default)]
-pub struct Part {
-    /// The entries that are named like posts, with the counts of those that are counts.
-    pub entries: Vec<(PostId, Option<u64>)>,
-    /// How many are not named like posts.
-    pub left: u32,
-    /// Where the list goes on.
-    pub next: Option<String>,
-}
-
-/// How far the takeover of what was in Workers KV has come.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Adoption {
-    Begun {
-        cursor: Option<String>,
-        adopted: Adopted,
-    },
-    Done(Adopted),
-}
-
 /// All that is stored and is not of a single post.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Head {
@@ -163,25 +108,6 @@ struct Head {
     alarm: Option<Time>,
 }
 
-/// A change of one post.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-enum Event {
-    View {
-        post: PostId,
-        at: Time,
-        visitor: Option<Mark>,
-        id: Option<Mark>,
-    },
-    Set {
-        post: PostId,
-        views: u64,
-    },
-    Entry {
-        post: PostId,
-        entry: Entry,
-    },
-}
-
 impl Head {
     fn new(ids: Key) -> Self {
         Self {
@@ -206,59 +132,6 @@ impl Head {
             alarm: None,
         }
     }
-}
-
-impl Event {
-    fn post(&self) -> &PostId {
-        match self {
-            Event::View { post, .. } | Event::Set { post, .. } | Event::Entry { post, .. } => post,
-        }
-    }
-
-    /// Changes the post in its page.
-    fn apply(&self, page: &mut Page) {
-        let post = page.entry(self.post().clone()).or_default();
-        match self {
-            Event::View { at, .. } => post.record.view(*at),
-            Event::Set { views: 0, .. } => post.record = Record::default(),
-            Event::Set { views, .. } => post.record.set(*views),
-            Event::Entry { entry, .. } => post.entry = *entry,
-        }
-        if post.is_empty() {
-            page.remove(self.post());
-        }
-    }
-}
-
-/// What is to be published.
-#[derive(Debug)]
-pub struct Publication {
-    /// The snapshot, where it has changed.
-    pub snapshot: Option<Vec<u8>>,
-    /// The posts whose own entries are to be written, with their views; with 0, to be deleted.
-    pub entries: Vec<(PostId, u64)>,
-    /// Whether more are to be written when there is a budget for them.
-    pub more: bool,
-}
-
-impl Publication {
-    /// The writes that it takes.
-    fn writes(&self) -> u32 {
-        self.entries.len() as u32 + u32::from(self.snapshot.is_some())
-    }
-}
-
-/// What came of a publication.
-#[derive(Debug)]
-pub struct Published {
-    /// Whether readers have the snapshot, if there was one.
-    pub snapshot: bool,
-    /// The entries that were written.
-    pub entries: Vec<(PostId, u64)>,
-    /// Whether all of them were, and no more are to be.
-    pub complete: bool,
-    /// The writes that were tried.
-    pub writes: u32,
 }
 
 /// The books, with what was needed of the pages.
@@ -290,76 +163,6 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Reads the books, or begins them; `random` is for the key of new ones.
-    pub fn load(rows: &impl Rows, random: impl FnOnce() -> Key) -> Result<Self, Error> {
-        let Some(bytes) = rows.get(&key("head"))? else {
-            return Ok(Self::over(Head::new(random())));
-        };
-        let (head, journal) = postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
-        let mut tally = Self::over(head);
-        if tally.head.version != VERSION {
-            return Err(Error::Unreadable);
-        }
-        for n in tally.head.oldest..tally.head.next {
-            let events = rows.get(&journal_key(n))?.ok_or(Error::Unreadable)?;
-            tally.replay(&events, n >= tally.head.folded)?;
-            tally.rows.push_back((n, tally.newest));
-        }
-        tally.replay(journal, true)?;
-        tally.journal = journal.to_vec();
-        Ok(tally)
-    }
-
-    fn over(head: Head) -> Self {
-        Self {
-            head,
-            journal: Vec::new(),
-            unfolded: 0,
-            fold_now: false,
-            changed_since: false,
-            takeover_failed: false,
-            reserved: 0,
-            pages: HashMap::new(),
-            unread: HashMap::new(),
-            dirty: HashSet::new(),
-            rows: VecDeque::new(),
-            newest: Time::default(),
-            visitors: Seen::default(),
-            ids: Seen::default(),
-        }
-    }
-
-    fn replay(&mut self, mut events: &[u8], unfolded: bool) -> Result<(), Error> {
-        while !events.is_empty() {
-            let (event, rest): (Event, _) =
-                postcard::take_from_bytes(events).map_err(|_| Error::Unreadable)?;
-            events = rest;
-            self.remember(&event);
-            if unfolded {
-                let page = page::number(event.post().as_str(), self.head.pages);
-                self.unread.entry(page).or_default().push(event);
-                self.dirty.insert(page);
-                self.unfolded += 1;
-            }
-        }
-        Ok(())
-    }
-
-    fn remember(&mut self, event: &Event) {
-        if let Event::View {
-            at, visitor, id, ..
-        } = event
-        {
-            self.newest = *at;
-            if let Some(mark) = visitor {
-                self.visitors.insert(*mark, *at, ID_SECONDS);
-            }
-            if let Some(mark) = id {
-                self.ids.insert(*mark, *at, ID_SECONDS);
-            }
-        }
-    }
-
     /// Counts a ping, unless its id or its visitor was counted before.
     pub fn ping(
         &mut self,
@@ -410,7 +213,8 @@ impl Tally {
 
     /// The views of a post.
     pub fn views(&mut self, rows: &impl Rows, post: &PostId) -> Result<u64, Error> {
-        Ok(self.record(rows, post)?.total)
+        let page = self.page(rows, self.number(post))?;
+        Ok(page.get(post).map_or(0, |post| post.record.total))
     }
 
     /// Sets the views of a post; 0 forgets all of it. Its entry in Workers KV follows.
@@ -454,79 +258,6 @@ impl Tally {
         Ok(())
     }
 
-    /// Where the takeover of what was in Workers KV at the first start goes on: at this cursor of its
-    /// list, or at the beginning; `None` where it is over.
-    pub fn takeover(&self) -> Option<Option<String>> {
-        match &self.head.adoption {
-            Adoption::Begun { cursor, .. } => Some(cursor.clone()),
-            Adoption::Done(_) => None,
-        }
-    }
-
-    /// Whether a post's entry in Workers KV has to be asked for before the post is counted.
-    pub fn is_unadopted(&mut self, rows: &impl Rows, post: &PostId) -> Result<bool, Error> {
-        if self.takeover().is_none() {
-            return Ok(false);
-        }
-        let page = self.page(rows, page::number(post.as_str(), self.head.pages))?;
-        Ok(page.get(post).is_none_or(|post| post.entry == Entry::None))
-    }
-
-    /// Takes over entries of Workers KV while the takeover goes on, those that were not already: a
-    /// count, or `None` where the value is none. The next [`Tally::save`] writes their pages.
-    pub fn adopt(
-        &mut self,
-        rows: &impl Rows,
-        entries: &[(PostId, Option<u64>)],
-    ) -> Result<(), Error> {
-        self.admit(rows, entries.iter().map(|(id, _)| id))?;
-        for (id, count) in entries {
-            if !self.is_unadopted(rows, id)? {
-                continue;
-            }
-            let mut found = Record::default();
-            found.set(count.unwrap_or_default());
-            self.head.site.add(&found);
-            self.change(rows, id, |page| {
-                let post = page.entry(id.clone()).or_default();
-                post.record.add(&found);
-                post.entry = count.map_or(Entry::Foreign, Entry::Count);
-            })?;
-            if let Adoption::Begun { adopted, .. } = &mut self.head.adoption {
-                match count {
-                    Some(_) => adopted.posts += 1,
-                    None => adopted.left += 1,
-                }
-            }
-            self.fold_now = true;
-        }
-        self.changed();
-        Ok(())
-    }
-
-    /// Takes over a part of the list that began at `from`, and notes where the next one begins, if
-    /// there is one. Entries that are not even named like a post are `left`.
-    pub fn adopt_part(
-        &mut self,
-        rows: &impl Rows,
-        from: &Option<String>,
-        part: Part,
-    ) -> Result<(), Error> {
-        // Another attempt may have been quicker.
-        if self.takeover().as_ref() != Some(from) {
-            return Ok(());
-        }
-        self.adopt(rows, &part.entries)?;
-        if let Adoption::Begun { cursor, adopted } = &mut self.head.adoption {
-            adopted.left += part.left;
-            *cursor = part.next;
-            if cursor.is_none() {
-                self.head.adoption = Adoption::Done(*adopted);
-            }
-        }
-        Ok(())
-    }
-
     /// Every post that has views.
     pub fn export(&mut self, rows: &impl Rows) -> Result<Vec<(PostId, Record)>, Error> {
         let mut all = Vec::new();
@@ -560,7 +291,7 @@ impl Tally {
         id: &PostId,
         change: impl FnOnce(&mut Page),
     ) -> Result<(), Error> {
-        let number = page::number(id.as_str(), self.head.pages);
+        let number = self.number(id);
         let page = self.page(rows, number)?;
         let before = page.get(id).map(|post| post.record.total);
         change(page);
@@ -584,7 +315,7 @@ impl Tally {
     ) -> Result<(), Error> {
         let mut room = self.head.room;
         for id in posts {
-            let page = self.page(rows, page::number(id.as_str(), self.head.pages))?;
+            let page = self.page(rows, self.number(id))?;
             if !page.contains_key(id) {
                 room = room.saturating_add(room_of(id));
                 if room > ROOM {
@@ -606,11 +337,16 @@ impl Tally {
     }
 
     fn record(&mut self, rows: &impl Rows, id: &PostId) -> Result<Record, Error> {
-        let page = self.page(rows, page::number(id.as_str(), self.head.pages))?;
+        let page = self.page(rows, self.number(id))?;
         Ok(page
             .get(id)
             .map(|post| post.record.clone())
             .unwrap_or_default())
+    }
+
+    /// The page that a post is in.
+    fn number(&self, post: &PostId) -> u32 {
+        page::number(post.as_str(), self.head.pages)
     }
 
     /// A page with all its events; read where it is not in memory.
@@ -629,241 +365,6 @@ impl Tally {
     }
 }
 
-/// How the books are stored.
-impl Tally {
-    /// Writes what has changed.
-    pub fn save(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
-        let worth = EVENTS_PER_FOLD + EVENTS_PER_PAGE * self.dirty.len() as u32;
-        let fold = self.fold_now || self.unfolded >= worth;
-        if fold || self.journal.len() >= ROW_BYTES {
-            self.seal(rows)?;
-        }
-        if fold {
-            self.split(rows)?;
-            self.fold(rows)?;
-            self.forget(rows, now)?;
-        }
-        let head = postcard::to_extend(&self.head, Vec::new()).map_err(|_| Error::Unreadable)?;
-        rows.put(&key("head"), &[head.as_slice(), &self.journal].concat())
-    }
-
-    /// Passes the newest events on to a row of their own.
-    fn seal(&mut self, rows: &impl Rows) -> Result<(), Error> {
-        if self.journal.is_empty() {
-            return Ok(());
-        }
-        rows.put(&journal_key(self.head.next), &self.journal)?;
-        self.rows.push_back((self.head.next, self.newest));
-        self.head.next += 1;
-        self.journal.clear();
-        Ok(())
-    }
-
-    /// Deals the posts out to more pages where there are too many to a page.
-    fn split(&mut self, rows: &impl Rows) -> Result<(), Error> {
-        let wanted = self.head.posts.div_ceil(POSTS_PER_PAGE).next_power_of_two();
-        if wanted <= self.head.pages {
-            return Ok(());
-        }
-        for number in 0..self.head.pages {
-            self.page(rows, number)?;
-        }
-        for (id, post) in std::mem::take(&mut self.pages).into_values().flatten() {
-            let number = page::number(id.as_str(), wanted);
-            self.pages.entry(number).or_default().insert(id, post);
-        }
-        self.head.pages = wanted;
-        self.dirty = (0..wanted).collect();
-        Ok(())
-    }
-
-    /// Writes the pages that differ from their rows.
-    fn fold(&mut self, rows: &impl Rows) -> Result<(), Error> {
-        for number in std::mem::take(&mut self.dirty) {
-            let page = self.page(rows, number)?;
-            rows.put(&page_key(number), &page::encode(page)?)?;
-        }
-        self.unfolded = 0;
-        self.fold_now = false;
-        self.head.folded = self.head.next;
-        Ok(())
-    }
-
-    /// Removes the rows of the journal that no mark is needed of any more.
-    fn forget(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
-        while let Some(&(number, newest)) = self.rows.front() {
-            if newest.distance(now) < ID_SECONDS {
-                break;
-            }
-            rows.delete(&journal_key(number))?;
-            self.rows.pop_front();
-            self.head.oldest = number + 1;
-        }
-        self.visitors.prune(now, ID_SECONDS);
-        self.ids.prune(now, ID_SECONDS);
-        Ok(())
-    }
-}
-
-/// How the books are published.
-impl Tally {
-    /// When the alarm has to be set anew: to publish what has changed, and to forget the salts of
-    /// a day that is over.
-    pub fn arm(&mut self, now: Time, settings: &Settings) -> Option<Time> {
-        let wanted = self.due(now, settings)?;
-        let right = |set: Time| set <= wanted && now <= set.plus(ALARM_SECONDS);
-        if self.head.alarm.is_some_and(right) {
-            return None;
-        }
-        self.head.alarm = Some(wanted);
-        self.head.alarm
-    }
-
-    fn due(&self, now: Time, settings: &Settings) -> Option<Time> {
-        match self.takeover() {
-            Some(_) if !self.takeover_failed => Some(now.plus(1)),
-            Some(_) => Some(now.plus(settings.publish)),
-            None => self.publication_due(now, settings),
-        }
-    }
-
-    fn publication_due(&self, now: Time, settings: &Settings) -> Option<Time> {
-        let budget = &self.head.budget;
-        if self.head.changed || (self.head.behind && budget.entries(now, settings) > Some(0)) {
-            Some(budget.next(self.head.published, now, settings))
-        } else {
-            let salts = self.head.salts.forget_at(now, settings.dedupe);
-            let midnight = self.head.behind.then(|| now.plus(now.rest_of_day()));
-            midnight.or(salts)
-        }
-    }
-
-    /// Begins what the alarm is for. What is to be published, if anything is; its writes are taken
-    /// out of the day's budget.
-    pub fn begin(
-        &mut self,
-        rows: &impl Rows,
-        now: Time,
-        settings: &Settings,
-    ) -> Result<Option<Publication>, Error> {
-        self.head.alarm = None;
-        self.head.salts.forget(now, settings.dedupe);
-        let Some(most) = self.head.budget.entries(now, settings) else {
-            return Ok(None);
-        };
-        let due = self.publication_due(now, settings);
-        if due.is_none_or(|due| due > now) {
-            return Ok(None);
-        }
-        // Before it is taken over, what others wrote must stay as it is.
-        let most = if self.takeover().is_some() { 0 } else { most };
-        let mut pages = Vec::new();
-        for number in 0..self.head.pages {
-            pages.push(self.bytes(rows, number)?);
-        }
-        let (entries, more) = entries(&pages, most as usize)?;
-        // The snapshot tells of the writes that it comes with.
-        let mut summary = self.summary(now, settings);
-        summary.budget.spend(entries.len() as u32 + 1, now);
-        let publication = Publication {
-            snapshot: match self.head.changed {
-                true => Some(snapshot::write(summary, &pages)?),
-                false => None,
-            },
-            entries,
-            more,
-        };
-        self.head.budget.spend(publication.writes(), now);
-        self.reserved = publication.writes();
-        self.head.published = now;
-        self.changed_since = false;
-        Ok(Some(publication))
-    }
-
-    /// Ends a publication: whether readers have the `snapshot`, the `entries` that were written, and
-    /// whether that is `complete`.
-    pub fn end(
-        &mut self,
-        rows: &impl Rows,
-        published: Published,
-        now: Time,
-        settings: &Settings,
-    ) -> Result<(), Error> {
-        let untried = self.reserved.saturating_sub(published.writes);
-        self.head.budget.refund(untried, now);
-        let again = self.changed_since || !published.snapshot;
-        for (post, views) in published.entries {
-            let entry = if views == 0 {
-                Entry::None
-            } else {
-                Entry::Count(views)
-            };
-            self.append(rows, Event::Entry { post, entry })?;
-        }
-        self.head.changed = again;
-        self.head.behind = !published.complete;
-        // The alarm of a change that came meanwhile may be too early now.
-        let due = self.due(now, settings);
-        self.head.alarm = self
-            .head
-            .alarm
-            .filter(|set| due.is_some_and(|due| *set >= due));
-        Ok(())
-    }
-
-    /// A page as it is stored, with what has changed since.
-    fn bytes(&mut self, rows: &impl Rows, number: u32) -> Result<Vec<u8>, Error> {
-        if self.dirty.contains(&number) {
-            return page::encode(self.page(rows, number)?);
-        }
-        Ok(rows.get(&page_key(number))?.unwrap_or_default())
-    }
-
-    fn summary(&self, now: Time, settings: &Settings) -> Summary {
-        Summary {
-            published: now,
-            site: self.head.site.clone(),
-            posts: self.head.posts,
-            skipped: self.head.skipped,
-            budget: self.head.budget,
-            writes: settings.writes,
-            adopted: match self.head.adoption {
-                Adoption::Begun { .. } => None,
-                Adoption::Done(adopted) => Some(adopted),
-            },
-        }
-    }
-}
-
-/// The `most` posts whose entries in Workers KV are the furthest from their views, with those views,
-/// and whether there are more. Keys that Workers KV does not take are left out.
-fn entries(pages: &[Vec<u8>], most: usize) -> Result<(Vec<(PostId, u64)>, bool), Error> {
-    let lines = pages.iter().flat_map(|page| page::read(page)).flatten();
-    let keys = lines.filter(|line| !matches!(line.id, "." | ".."));
-    let gaps = keys.map(|line| ((line.id, line.total), line.gap()));
-    let mut stale = top(gaps, most + 1);
-    let more = stale.len() > most;
-    stale.truncate(most);
-    let entry = |((id, views), _): ((&str, u64), u64)| Ok((PostId::parse(id.to_owned())?, views));
-    let entries: Result<_, Error> = stale.into_iter().map(entry).collect();
-    Ok((entries?, more))
-}
-
-/// The ledger whose totals these are.
-const LEDGER: u32 = 0;
-
 fn room_of(id: &PostId) -> u32 {
     ROOM_PER_POST + id.as_str().len() as u32
-}
-
-fn key(row: &str) -> String {
-    format!("{LEDGER}:{row}")
-}
-
-fn journal_key(number: u32) -> String {
-    format!("{LEDGER}:journal:{number}")
-}
-
-fn page_key(number: u32) -> String {
-    format!("{LEDGER}:page:{number}")
 }
