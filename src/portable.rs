@@ -83,6 +83,7 @@ impl Format {
 
     /// Reads records; [`Error::InvalidImport`] with the first line that is none.
     pub fn read(self, text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+        let text = without_mark(text);
         match self {
             Format::Csv => read_csv(text),
             Format::Ndjson => read_lines(text),
@@ -95,7 +96,7 @@ impl Format {
 
     /// Tells what a text is by how it begins.
     pub fn of(text: &str) -> Self {
-        let text = text.trim_start();
+        let text = without_mark(text).trim_start();
         if !text.starts_with('{') {
             return Format::Csv;
         }
@@ -105,6 +106,11 @@ impl Format {
             Err(_) => Format::Json,
         }
     }
+}
+
+/// A text without the byte order mark that some editors put before it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[derive(Serialize, Deserialize)]
@@ -239,7 +245,7 @@ impl<At> Default for Times<At> {
 impl<At: Into<u32>> Times<At> {
     fn buckets<const KEPT: u32>(self) -> Buckets<KEPT> {
         let mut buckets = Buckets::default();
-        for (at, views) in self.0 {
+        for (at, views) in self.0.into_iter().filter(|time| time.1 > 0) {
             buckets.add(at.into(), views);
         }
         buckets
@@ -254,16 +260,26 @@ impl<At: Display> Serialize for Times<At> {
 
 impl<'de, At: FromStr> Deserialize<'de> for Times<At> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let time = |(at, value): (String, Value)| match (at.parse(), value) {
-            (Ok(at), Value::Views(Views(views))) => Ok((at, views)),
-            _ => Err(D::Error::custom("a time and its views")),
-        };
-        let entries = deserializer.deserialize_map(Entries::default())?;
-        entries
-            .into_iter()
-            .map(time)
-            .collect::<Result<_, _>>()
-            .map(Self)
+        deserializer.deserialize_map(AnyTimes(PhantomData))
+    }
+}
+
+struct AnyTimes<At>(PhantomData<At>);
+
+impl<'de, At: FromStr> Visitor<'de> for AnyTimes<At> {
+    type Value = Times<At>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("views by time")
+    }
+
+    fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<Times<At>, Map::Error> {
+        let mut times = Vec::new();
+        while let Some((at, Views(views))) = map.next_entry::<String, Views>()? {
+            let at = at.parse().map_err(|_| Map::Error::custom("a time"))?;
+            times.push((at, views));
+        }
+        Ok(Times(times))
     }
 }
 
@@ -295,13 +311,27 @@ struct Document(Vec<(PostId, Record)>);
 
 impl<'de> Deserialize<'de> for Document {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AnyDocument)
+    }
+}
+
+struct AnyDocument;
+
+impl<'de> Visitor<'de> for AnyDocument {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("posts")
+    }
+
+    fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<Document, Map::Error> {
         let mut records = Vec::new();
-        for (key, value) in deserializer.deserialize_map(Entries::<PostId>::default())? {
+        while let Some((key, value)) = map.next_entry::<PostId, Value>()? {
             match value {
                 Value::Posts(lines) if key.as_str() == "posts" => {
                     records.extend(lines.into_iter().map(Line::record));
                 }
-                Value::Posts(_) => return Err(D::Error::custom(Error::InvalidCount)),
+                Value::Posts(_) => return Err(Map::Error::custom(Error::InvalidCount)),
                 Value::Views(Views(views)) => {
                     let mut record = Record::default();
                     record.set(views);
@@ -309,32 +339,7 @@ impl<'de> Deserialize<'de> for Document {
                 }
             }
         }
-        Ok(Self(records))
-    }
-}
-
-/// An object as its entries, in their order, those that are doubled too.
-struct Entries<Key>(PhantomData<Key>);
-
-impl<Key> Default for Entries<Key> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
-
-impl<'de, Key: Deserialize<'de>> Visitor<'de> for Entries<Key> {
-    type Value = Vec<(Key, Value)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<Self::Value, Map::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(entries)
+        Ok(Document(records))
     }
 }
 
@@ -375,7 +380,6 @@ fn times<At: Display>(times: impl Iterator<Item = (At, u64)>) -> String {
 }
 
 fn read_csv(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = csv_core::Reader::new();
     let mut rest = text.as_bytes();
     let mut records = Vec::new();

@@ -62,9 +62,9 @@ impl Salts {
     }
 
     /// When there will be something to forget, if there is any salt.
-    pub fn forget_at(&self, now: Time, window: u32) -> Option<Time> {
-        let midnight = now.plus(now.rest_of_day());
-        self.today.or(self.yesterday).map(|_| midnight.plus(window))
+    pub fn forget_at(&self, window: u32) -> Option<Time> {
+        let (day, _) = self.yesterday.or(self.today)?;
+        Some(day.end().plus(window))
     }
 
     /// The mark of a visitor today, and the one that they had yesterday.

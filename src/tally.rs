@@ -188,6 +188,7 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
+        self.admit(rows, std::iter::once(ping.post))?;
         let [visitor, _] = visitors;
         let post = ping.post.clone();
         let at = now;
@@ -219,6 +220,7 @@ impl Tally {
 
     /// Sets the views of a post; 0 forgets all of it. Its entry in Workers KV follows.
     pub fn set(&mut self, rows: &impl Rows, post: &PostId, views: u64) -> Result<(), Error> {
+        self.admit(rows, std::iter::once(post))?;
         let before = self.record(rows, post)?;
         let event = Event::Set {
             post: post.clone(),
@@ -274,7 +276,6 @@ impl Tally {
     /// Changes a post by an event, which the journal keeps; the views after it.
     fn append(&mut self, rows: &impl Rows, event: Event) -> Result<u64, Error> {
         let id = event.post().clone();
-        self.admit(rows, std::iter::once(&id))?;
         self.change(rows, &id, |page| event.apply(page))?;
         self.remember(&event);
         let journal = std::mem::take(&mut self.journal);

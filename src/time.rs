@@ -73,6 +73,11 @@ pub struct Hour(u32);
 pub struct Day(u32);
 
 impl Day {
+    /// The moment at which the next day begins.
+    pub fn end(self) -> Time {
+        Time(self.0.saturating_add(1).saturating_mul(DAY))
+    }
+
     /// The day so many days before.
     pub fn minus(self, days: u32) -> Self {
         Self(self.0.saturating_sub(days))

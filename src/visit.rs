@@ -113,11 +113,12 @@ pub fn is_set(header: Option<&str>) -> bool {
 /// What the rate limit counts by: an IPv4 address, or the /64 network of an IPv6 address, which is
 /// what one line is given.
 pub fn network(address: &str) -> String {
-    match address.parse::<std::net::Ipv6Addr>() {
-        Ok(address) => {
+    let parsed = address.parse::<std::net::Ipv6Addr>().ok();
+    match parsed.filter(|address| address.to_ipv4_mapped().is_none()) {
+        Some(address) => {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
-        Err(_) => address.to_owned(),
+        None => address.to_owned(),
     }
 }

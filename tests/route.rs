@@ -189,7 +189,10 @@ fn an_object_needs_no_name() {
         Action::parse("GET", "https://object/x"),
         Err(Error::NotFound)
     );
-    assert_eq!(Action::parse("PUT", url), Err(Error::MethodNotAllowed(ALLOW)));
+    assert_eq!(
+        Action::parse("PUT", url),
+        Err(Error::MethodNotAllowed(ALLOW))
+    );
 }
 
 proptest! {

@@ -194,7 +194,12 @@ impl Tally {
         for number in 0..self.head.pages {
             self.page(rows, number)?;
         }
-        for (id, post) in std::mem::take(&mut self.pages).into_values().flatten() {
+        // Pages that lose all their posts are there too, empty.
+        let empty = (0..wanted).map(|number| (number, Page::new())).collect();
+        for (id, post) in std::mem::replace(&mut self.pages, empty)
+            .into_values()
+            .flatten()
+        {
             let number = page::number(id.as_str(), wanted);
             self.pages.entry(number).or_default().insert(id, post);
         }

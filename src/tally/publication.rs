@@ -71,7 +71,7 @@ impl Tally {
         if self.head.changed || (self.head.behind && budget.entries(now, settings) > Some(0)) {
             Some(budget.next(self.head.published, now, settings))
         } else {
-            let salts = self.head.salts.forget_at(now, settings.dedupe);
+            let salts = self.head.salts.forget_at(settings.dedupe);
             let midnight = self.head.behind.then(|| now.plus(now.rest_of_day()));
             midnight.or(salts)
         }
