@@ -1,20 +1,36 @@
-//! Tally: exact counters on Cloudflare Workers.
+//! Tally: exact counters on Cloudflare Workers, and the views of a blog's posts.
 //!
 //! A request goes through the files in one direction:
 //!
 //! ```text
 //! fetch (here)
-//!   -> route      pure   what is asked for: method, path, query -> Route
-//!   -> counter    edge   the client calls the object of that name over RPC
-//!        commit   pure     in the object: which write an increment goes into
-//!   -> format     pure   the body
-//!   -> reply      edge   the response
+//!   -> route          pure   what is asked for: method, path, query -> Route
+//!
+//!   a counter:
+//!   -> counter        edge   the client calls the object of that name over RPC
+//!   -> format         pure   the body
+//!
+//!   posts' views:
+//!   -> views/pings    edge   may it count (visit, pure)? then the ledger is called over RPC
+//!      views/reads    edge   the published snapshot (publish, edge; snapshot, pure)
+//!      views/owner    edge   imports and exports (portable, pure), and the ledger
+//!   -> answer         pure   the body
+//!
+//!   -> reply          edge   the response
+//!
+//! in an object:
+//!   counter, ledger   edge   the methods that are called
+//!   -> count, tally   pure   what changes
+//!   -> storage        edge   when it is written (commit, pure)
+//! in the ledger's alarm:
+//!   -> tally          pure   what is to be published, and when (budget)
+//!   -> publish        edge   Workers KV
 //! ```
 //!
-//! [`count`] and [`id`] are the types that travel, [`error`] is what can go wrong. The pure modules
-//! know nothing of Workers and are tested natively (`tests/*.rs`); the edge modules parse, call and
-//! render, and are tested on workerd (`tests/*.test.mjs`). `entry.js` is the module that the
-//! runtime loads.
+//! [`id`], [`count`], [`record`] and [`time`] are the types that travel, [`error`] is what can go
+//! wrong. The pure modules know nothing of Workers and are tested natively (`tests/*.rs`); the edge
+//! modules parse, call and render, and are tested on workerd (`tests/*.test.mjs`). `entry.js` is the
+//! module that the runtime loads.
 
 pub mod answer;
 pub mod budget;
