@@ -14,7 +14,7 @@ export { Counter };
 export default {
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
-    const ledger = env.LEDGERS.getByName("0");
+    const ledger = env.LEDGER.getByName("0");
     if (pathname === "/operations") return Response.json(await ledger.operations());
     if (pathname === "/publish") return Response.json(await ledger.publish());
     if (pathname === "/evict") {

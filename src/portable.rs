@@ -15,12 +15,13 @@
 //! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula; in CSV such an id
 //! gets a `'` before it, as does one that has a `'` there already, and an import takes it off again.
 
+mod csv;
+
 use crate::count::MAX;
 use crate::error::Error;
 use crate::id::PostId;
 use crate::record::{Buckets, Record};
 use crate::time::{Day, Hour};
-use csv_core::ReadFieldResult;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -72,7 +73,7 @@ impl Format {
     pub fn write(self, records: &[(PostId, Record)]) -> String {
         let lines = records.iter();
         match self {
-            Format::Csv => format!("{HEAD}\r\n") + &lines.map(csv_line).collect::<String>(),
+            Format::Csv => csv::write(records),
             Format::Ndjson => lines.map(|record| json(record) + "\n").collect(),
             Format::Json => {
                 let lines: Vec<_> = lines.map(json).collect();
@@ -85,7 +86,7 @@ impl Format {
     pub fn read(self, text: &str) -> Result<Vec<(PostId, Record)>, Error> {
         let text = without_mark(text);
         match self {
-            Format::Csv => read_csv(text),
+            Format::Csv => csv::read(text),
             Format::Ndjson => read_lines(text),
             Format::Json => match serde_json::from_str(text) {
                 Ok(Document(records)) => Ok(records),
@@ -358,104 +359,4 @@ fn read_lines(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
 /// The types above have text keys and finite numbers, which always serialize.
 fn json(record: &(PostId, Record)) -> String {
     serde_json::to_string(&Line::of(record)).unwrap_or_default()
-}
-
-const HEAD: &str = "post,views,hours,days";
-
-fn csv_line((post, record): &(PostId, Record)) -> String {
-    let post = post.as_str();
-    let inert = if post.starts_with(['=', '+', '-', '@', '\'']) {
-        "'"
-    } else {
-        ""
-    };
-    let post = post.replace('"', "\"\"");
-    let (hours, days) = (times(record.by_hour()), times(record.by_day()));
-    format!("\"{inert}{post}\",{},{hours},{days}\r\n", record.total)
-}
-
-fn times<At: Display>(times: impl Iterator<Item = (At, u64)>) -> String {
-    let times: Vec<_> = times.map(|(at, views)| format!("{at}:{views}")).collect();
-    times.join(" ")
-}
-
-fn read_csv(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
-    let mut reader = csv_core::Reader::new();
-    let mut rest = text.as_bytes();
-    let mut records = Vec::new();
-    let mut line = 1;
-    loop {
-        let before = rest;
-        skip_empty_lines(&mut rest);
-        line += newlines(before, rest);
-        let before = rest;
-        let Some(cells) = csv_cells(&mut reader, &mut rest) else {
-            return Ok(records);
-        };
-        let cells: Vec<_> = cells
-            .iter()
-            .map(|cell| String::from_utf8_lossy(cell))
-            .collect();
-        let is_head = HEAD.split(',').zip(&cells).all(|(name, cell)| name == cell);
-        if !(records.is_empty() && is_head) {
-            records.push(csv_record(&cells).ok_or(Error::InvalidImport(line))?);
-        }
-        line += newlines(before, rest);
-    }
-}
-
-fn skip_empty_lines(rest: &mut &[u8]) {
-    while let [b'\r' | b'\n', after @ ..] = rest {
-        *rest = after;
-    }
-}
-
-/// How many lines were read on the way from one rest to a later one.
-fn newlines(before: &[u8], after: &[u8]) -> u32 {
-    let read = &before[..before.len() - after.len()];
-    read.iter().filter(|byte| **byte == b'\n').count() as u32
-}
-
-/// The cells of the next line; `None` at the end.
-fn csv_cells(reader: &mut csv_core::Reader, rest: &mut &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut cells = vec![Vec::new()];
-    let mut buffer = [0; 256];
-    loop {
-        let (result, read, wrote) = reader.read_field(rest, &mut buffer);
-        *rest = &rest[read..];
-        if let Some(cell) = cells.last_mut() {
-            cell.extend_from_slice(&buffer[..wrote]);
-        }
-        match result {
-            ReadFieldResult::Field { record_end: true } => return Some(cells),
-            ReadFieldResult::Field { record_end: false } => cells.push(Vec::new()),
-            ReadFieldResult::End => return None,
-            ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
-        }
-    }
-}
-
-fn csv_record<Cell: AsRef<str>>(cells: &[Cell]) -> Option<(PostId, Record)> {
-    let mut cells = cells.iter().map(Cell::as_ref);
-    let post = cells.next()?;
-    let post = post.strip_prefix('\'').unwrap_or(post).to_owned();
-    let line = Line {
-        post: PostId::parse(post).ok()?,
-        views: cells.next()?.parse().ok()?,
-        hours: read_times(cells.next().unwrap_or_default())?,
-        days: read_times(cells.next().unwrap_or_default())?,
-    };
-    cells.next().is_none().then(|| line.record())
-}
-
-fn read_times<At: FromStr>(cell: &str) -> Option<Times<At>> {
-    let time = |time: &str| {
-        let (at, views) = time.split_once(':')?;
-        let Views(views) = views.parse().ok()?;
-        Some((at.parse().ok()?, views))
-    };
-    cell.split_whitespace()
-        .map(time)
-        .collect::<Option<_>>()
-        .map(Times)
 }

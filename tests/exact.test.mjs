@@ -2,11 +2,10 @@
 // the JavaScript example to Tally and back.
 
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { EXAMPLE, ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { EXAMPLE, ROOT, TALLY, openDatabases, request, serve, temporaryFolder } from "./workerd.mjs";
 
 const STORED = join(ROOT, "tests/stored.js");
 const count = ({ body }) => Number(/count: (-?\d+)$/.exec(body)[1]);
@@ -80,7 +79,7 @@ test("eviction loses nothing", async () => {
   const tally = await serve(TALLY);
   try {
     for (let n = 1; n <= 3; n++) assert.equal(await get(tally, "/increment?name=E"), n);
-    const open = () => openDatabases(tally.pid);
+    const open = () => openDatabases(tally);
     if (open() !== undefined) assert.equal(open(), 1, "the object is in memory");
     // An idle object is evicted after about ten seconds.
     for (let waited = 0; waited < 30 && open() !== 0; waited++) await sleep(1000);
@@ -91,20 +90,6 @@ test("eviction loses nothing", async () => {
     await tally.stop();
   }
 });
-
-/** How many objects' databases a process has open; undefined where the system does not tell. */
-function openDatabases(pid) {
-  const folder = `/proc/${pid}/fd`;
-  if (!existsSync(folder)) return undefined;
-  const open = readdirSync(folder).map((fd) => {
-    try {
-      return readlinkSync(join(folder, fd));
-    } catch {
-      return ""; // closed meanwhile
-    }
-  });
-  return new Set(open.filter((file) => /[0-9a-f]{64}\.sqlite$/.test(file))).size;
-}
 
 describe("in the place of the JavaScript example", () => {
   const state = temporaryFolder();

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { open, ping, read, until } from "./visitors.mjs";
-import { TALLY, request, serve } from "./workerd.mjs";
+import { ping, read, until } from "./visitors.mjs";
+import { TALLY, openDatabases, request, serve } from "./workerd.mjs";
 
 const VARS = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 1_000_000, DEDUPE_SECONDS: 0 };
 const HOUR = 3_600_000;
@@ -140,13 +140,13 @@ test("many reads are one of Workers KV and none of the ledger", async () => {
     const { operations } = await tally.kv();
     assert.ok(operations.get - before.get <= 1, `${operations.get - before.get} reads of Workers KV`);
     assert.deepEqual({ ...operations, get: 0 }, { ...before, get: 0 });
-    if (open(tally) === undefined) return;
-    assert.equal(open(tally), 1, "the ledger is in memory");
-    assert.equal(await until(() => open(tally), (n) => n === 0, 30), 0, "the ledger was evicted");
+    if (openDatabases(tally) === undefined) return;
+    assert.equal(openDatabases(tally), 1, "the ledger is in memory");
+    assert.equal(await until(() => openDatabases(tally), (n) => n === 0, 30), 0, "the ledger was evicted");
     for (const path of paths) assert.equal((await request(tally.url, path)).status, 200);
-    assert.equal(open(tally), 0, "no read has woken it");
+    assert.equal(openDatabases(tally), 0, "no read has woken it");
     await ping(tally, "a", 2);
-    assert.equal(open(tally), 1);
+    assert.equal(openDatabases(tally), 1);
   } finally {
     await tally.stop();
   }

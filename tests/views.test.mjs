@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { HOSTILE, open, ping, read, until } from "./visitors.mjs";
-import { TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { HOSTILE, ping, read, until } from "./visitors.mjs";
+import { TALLY, openDatabases, request, serve, temporaryFolder } from "./workerd.mjs";
 
 const VARS = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 1_000_000 };
 const upTo = (n) => Array.from({ length: n }, (_, i) => i + 1);
@@ -151,10 +151,10 @@ describe("of a Worker of its own", { concurrency: true }, () => {
     await alone({}, async (tally) => {
       await known(tally, 2);
       await counts(ping(tally, "a", 3), "a", 3);
-      if (open(tally) !== undefined) assert.equal(open(tally), 1, "the ledger is in memory");
+      if (openDatabases(tally) !== undefined) assert.equal(openDatabases(tally), 1, "the ledger is in memory");
       // An idle object is evicted after about ten seconds.
-      assert.ok(!(await until(() => open(tally), (n) => n === 0, 30)), "the ledger was evicted");
-      if (open(tally) === undefined) await sleep(15_000);
+      assert.ok(!(await until(() => openDatabases(tally), (n) => n === 0, 30)), "the ledger was evicted");
+      if (openDatabases(tally) === undefined) await sleep(15_000);
       await known(tally, 3);
       await repeats(ping(tally, "a", 3), "a", 3);
       await counts(ping(tally, "a", 4), "a", 4);

@@ -1,7 +1,5 @@
 // Visitors of a blog, as the tests of the posts' views send them.
 
-import { existsSync, readdirSync, readlinkSync } from "node:fs";
-import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { request } from "./workerd.mjs";
 
@@ -41,17 +39,3 @@ export const HOSTILE = [
   "%", "%25", "%00", "a+b", "a b", " a ", "a&b=c", "a?b#c", "a/b/c", "/a", "a/", "//", "a/./b", "...", ".hidden", "v1.2.html",
   "a:b", "posts", "🦀", "👩‍👩‍👧", "عداد", "計数", "é", "e\u0301", "\u202ea", "\ufeffa", "x".repeat(512), "é".repeat(256),
 ];
-
-/** How many objects' databases a Worker has open; undefined where the system does not tell. */
-export function open({ pid }) {
-  const folder = `/proc/${pid}/fd`;
-  if (!existsSync(folder)) return undefined;
-  const files = readdirSync(folder).map((fd) => {
-    try {
-      return readlinkSync(join(folder, fd));
-    } catch {
-      return ""; // closed meanwhile
-    }
-  });
-  return new Set(files.filter((file) => /[0-9a-f]{64}\.sqlite$/.test(file))).size;
-}

@@ -2,7 +2,7 @@
 // the compatibility date of `wrangler.toml`, over a state folder of its own.
 
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
@@ -104,7 +104,7 @@ function config(modules, state, vars) {
   const classes = ["Counter"];
   if (modules.length > 1) {
     classes.push("Ledger");
-    bindings.push('(name = "LEDGERS", durableObjectNamespace = "Ledger")');
+    bindings.push('(name = "LEDGER", durableObjectNamespace = "Ledger")');
   }
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
@@ -149,4 +149,18 @@ export function request(url, path, { method = "GET", headers = {}, body } = {}) 
     });
     sent.on("error", reject).end(body);
   });
+}
+
+/** How many objects' databases a process has open; undefined where the system does not tell. */
+export function openDatabases({ pid }) {
+  const folder = `/proc/${pid}/fd`;
+  if (!existsSync(folder)) return undefined;
+  const open = readdirSync(folder).map((fd) => {
+    try {
+      return readlinkSync(join(folder, fd));
+    } catch {
+      return ""; // closed meanwhile
+    }
+  });
+  return new Set(open.filter((file) => /[0-9a-f]{64}\.sqlite$/.test(file))).size;
 }
