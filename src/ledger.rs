@@ -278,8 +278,10 @@ impl Inner {
 
     async fn publish(&self) -> Result<(), Error> {
         let stored = &self.books.stored;
-        // A failure was logged, and the next alarm tries again.
-        let _ = self.adopt_part().await;
+        if let Err(error) = self.adopt_part().await {
+            // The next alarm tries again.
+            worker::console_error!("ledger: Workers KV is not taken over: {error}");
+        }
         let settings = &self.settings;
         let begun = stored.with(|tally, rows| tally.begin(rows, now(), settings))?;
         let Some(publication) = begun else {

@@ -5,7 +5,8 @@
 //! 142         3, a post's views in digits, as the usual tutorial stores them
 //! ```
 //!
-//! Every call is given up after [`PATIENCE`].
+//! Every call is given up after [`PATIENCE`], and a reader's, for whom a page waits, after
+//! [`READER_PATIENCE`].
 
 use crate::error::Error;
 use crate::id::PostId;
@@ -19,6 +20,7 @@ use worker::web_sys::console;
 
 /// How long Workers KV may take for an answer, in milliseconds.
 const PATIENCE: u32 = 10_000;
+const READER_PATIENCE: u32 = 3_000;
 /// How many entries may fail before the rest is left to the next publication: one that Workers KV
 /// does not take must not keep back the others.
 const MOST_FAILURES: u32 = 3;
@@ -64,7 +66,7 @@ pub async fn publish(views: &Namespace, publication: Publication) -> Published {
 
 /// The published snapshot, or `None` where nothing was ever published.
 pub async fn read(views: &Namespace) -> Result<Option<Snapshot>, Error> {
-    let value = done(views.get(KEY, "arrayBuffer")).await?;
+    let value = done_in(READER_PATIENCE, views.get(KEY, "arrayBuffer")).await?;
     match value.dyn_into::<ArrayBuffer>() {
         Ok(bytes) => Snapshot::read(Uint8Array::new(&bytes).to_vec()).map(Some),
         Err(_) => Ok(None),
@@ -136,8 +138,12 @@ fn is_array_index(post: &PostId) -> bool {
 
 /// Waits for a call of Workers KV. What went wrong is logged.
 async fn done(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
+    done_in(PATIENCE, call).await
+}
+
+async fn done_in(patience: u32, call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
     let outcome = match call {
-        Ok(call) => JsFuture::from(within(&call, PATIENCE)).await,
+        Ok(call) => JsFuture::from(within(&call, patience)).await,
         Err(cause) => Err(cause),
     };
     outcome.map_err(|cause| {
@@ -158,7 +164,7 @@ export const listOptions = (limit, cursor) => ({ limit, cursor });
 ")]
 extern "C" {
     /// A promise that is broken where it is not kept in time.
-    pub fn within(promise: &Promise, milliseconds: u32) -> Promise;
+    fn within(promise: &Promise, milliseconds: u32) -> Promise;
     #[wasm_bindgen(js_name = listOptions)]
     fn list_options(limit: u32, cursor: Option<String>) -> JsValue;
 }

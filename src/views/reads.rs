@@ -10,7 +10,7 @@ use crate::reply::{self, Reply};
 use crate::route::Views;
 use crate::snapshot::Snapshot;
 use crate::time::Time;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::Date;
@@ -37,7 +37,7 @@ impl Asked {
     fn tell(&self, views: &Views, read: &Read) -> Reply {
         let now = Time::from_millis(Date::now());
         let known = self.header("If-None-Match");
-        let answer = read.answer(views, now, self.max_age())?;
+        let answer = read.answer(views, now, self.max_age(read))?;
         answer.reply(known.as_deref())
     }
 
@@ -45,7 +45,7 @@ impl Asked {
     fn fresh(&self) -> Option<Rc<Read>> {
         // A tenth of the time between two publications.
         let most = (f64::from(self.settings.publish) * 100.0).min(30_000.0);
-        let young = |read: &&Rc<Read>| (0.0..most).contains(&(Date::now() - read.at));
+        let young = |read: &&Rc<Read>| (0.0..most).contains(&(Date::now() - read.at.get()));
         READ.with_borrow(|read| read.as_ref().filter(young).cloned())
     }
 
@@ -55,7 +55,7 @@ impl Asked {
         let snapshot = match publish::read(&views).await {
             Ok(Some(snapshot)) => snapshot,
             Ok(None) => self.begin(),
-            Err(error) => return READ.with_borrow(|read| read.clone()).ok_or(error),
+            Err(error) => return last().ok_or(error),
         };
         let read = Rc::new(Read::new(snapshot));
         READ.set(Some(Rc::clone(&read)));
@@ -76,16 +76,27 @@ impl Asked {
         Snapshot::default()
     }
 
-    /// How long a reader may keep an answer, in seconds.
-    fn max_age(&self) -> u32 {
-        self.settings.publish.min(60)
+    /// How long a reader may keep an answer, in seconds; not at all while nothing was published.
+    fn max_age(&self, read: &Read) -> u32 {
+        match read.snapshot.summary.published == Time::default() {
+            true => 0,
+            false => self.settings.publish.min(60),
+        }
     }
+}
+
+/// The last snapshot, where a newer one cannot be read. It serves those who come next without asking
+/// again, as a new one would.
+fn last() -> Option<Rc<Read>> {
+    let last = READ.with_borrow(Option::clone)?;
+    last.at.set(Date::now());
+    Some(last)
 }
 
 /// A snapshot, when it was read, and the answer that was made of it last.
 struct Read {
     snapshot: Snapshot,
-    at: f64,
+    at: Cell<f64>,
     last: RefCell<Option<(Views, Time, Rc<reply::Published>)>>,
 }
 
@@ -93,7 +104,7 @@ impl Read {
     fn new(snapshot: Snapshot) -> Self {
         Self {
             snapshot,
-            at: Date::now(),
+            at: Cell::new(Date::now()),
             last: RefCell::default(),
         }
     }
