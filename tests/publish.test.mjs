@@ -150,6 +150,21 @@ describe("publishing", { concurrency: true }, () => {
     }));
 });
 
+test("a reader waits three seconds for Workers KV, and then has the last copy at once", () =>
+  alone({ vars: { PUBLISH_SECONDS: 10 } }, async (tally) => {
+    await counts(tally, "a", 1);
+    await published(tally, "a", 1);
+    await tally.kv("PUT", "/mode/stall");
+    // A second in which a copy is new is over.
+    await sleep(1100);
+    for (const [least, most] of [[2500, 6000], [0, 900]]) {
+      const start = Date.now();
+      assert.deepEqual(await read(tally, "/views/a"), { post: "a", views: 1 });
+      const took = Date.now() - start;
+      assert.ok(least <= took && took <= most, `${took} ms`);
+    }
+  }));
+
 describe("adopting", { concurrency: true }, () => {
   // Neither a count nor a text that a program would take for one.
   const NONE = { words: "abc", below: "-1", half: "1.5", empty: "", large: "9007199254740992", object: "{}", "__proto__x": "NaN", hex: "0x10" };
