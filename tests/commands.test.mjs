@@ -2,13 +2,12 @@
 // cannot.
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { test } from "node:test";
-import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
+import { startDev } from "./dev.mjs";
 import { ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
 /** Runs a script of the project; its exit status, output and seconds. */
@@ -25,7 +24,7 @@ test("the README's session is what happens", { skip: noCurl, timeout: 120_000 },
   const session = /```console\n(.*?)```/s.exec(readFileSync(join(ROOT, "README.md"), "utf8"))[1];
   const steps = session.split(/^\$ /m).slice(1).map((step) => step.split("\n"));
   assert.ok(steps.length >= 10);
-  await started(temporaryFolder(), async (url) => {
+  await started(temporaryFolder(), (url) => {
     for (const [command, ...output] of steps) {
       const run = command.replace("localhost:8787", url);
       const { stdout } = spawnSync("sh", ["-c", run.replace("curl", "curl -s")]);
@@ -102,40 +101,10 @@ test("`npm start` keeps its counts across restarts", { timeout: 120_000 }, async
 
 /** What `npm start` starts, over a state folder, while `work` lasts. */
 async function started(state, work) {
-  const { scripts } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-  const [command, ...args] = scripts.start.split(" ");
-  const port = await freePort();
-  args.push("--port", port, "--inspector-port", await freePort(), "--persist-to", state);
-  const dev = spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], detached: true });
-  let log = "";
-  for (const stream of [dev.stdout, dev.stderr]) stream.on("data", (data) => (log += data));
-  const ended = new Promise((resolve) => dev.once("exit", resolve));
-  const url = `http://localhost:${port}`;
+  const { url, stop } = await startDev({ state });
   try {
-    await patiently(() => request(url, "/"), () => log);
     await work(url);
   } finally {
-    process.kill(-dev.pid, "SIGTERM");
-    await ended;
+    await stop();
   }
-}
-
-async function patiently(attempt, log) {
-  for (let waited = 0; waited < 50; waited++) {
-    try {
-      return await attempt();
-    } catch {
-      await sleep(1000);
-    }
-  }
-  throw new Error(log());
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(String(port)));
-    });
-  });
 }

@@ -1,14 +1,16 @@
 // Builds the Worker's Rust: `cargo build`, wasm-bindgen and wasm-opt, from `src` into `build`, from
-// where `src/entry.js` imports it. Runs by itself before `wrangler dev` and `wrangler deploy`, and
-// on every change of `src`; what has not changed is not made again.
+// where `src/entry.js` imports it; and with esbuild what pages load, from `public` into
+// `build/public`. Runs by itself before `wrangler dev` and `wrangler deploy`, and on every change of
+// the two; Rust that has not changed is not made again.
 //
-// `node tools/build.mjs DIR [cargo flags]` builds a variant into DIR.
+// `node tools/build.mjs DIR [cargo flags]` builds a variant of the Rust into DIR.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { ROOT, TOOLS, WASM_TARGET, run, say } from "./shell.mjs";
+import { PUBLIC, ROOT, TOOLS, WASM_TARGET, run, say } from "./shell.mjs";
 
+bundlePages();
 const [dir = "build", ...flags] = process.argv.slice(2);
 const out = resolve(ROOT, dir);
 const script = join(out, "tally.js");
@@ -53,4 +55,18 @@ function wasmOpt() {
     "reference-types", "sign-ext",
   ];
   run("wasm-opt", [wasm, "-o", wasm, "-O3", ...features.map((feature) => `--enable-${feature}`)]);
+}
+
+/** Scripts and styles are minified, each with what it imports; everything else is copied. */
+function bundlePages() {
+  const from = join(ROOT, "public");
+  const files = readdirSync(from);
+  const isBundled = (file) => /\.(js|css)$/.test(file);
+  const entries = files.filter(isBundled).map((file) => join("public", file));
+  run("esbuild", [
+    ...entries, `--outdir=${PUBLIC}`, "--bundle", "--minify", "--format=iife", "--target=es2022", "--charset=utf8",
+    "--legal-comments=none", "--log-level=warning",
+  ]);
+  for (const file of files.filter((file) => !isBundled(file))) cpSync(join(from, file), join(PUBLIC, file));
+  for (const file of readdirSync(PUBLIC).filter((file) => !files.includes(file))) rmSync(join(PUBLIC, file));
 }

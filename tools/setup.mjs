@@ -1,12 +1,15 @@
 // Installs what the project needs and the machine lacks, into the project's folder: the npm
 // packages (wrangler, workerd, wasm-opt and the Node that they want), the wasm target of the Rust
-// toolchain, and wasm-bindgen. Runs before every npm script; says nothing when all is there.
+// toolchain, and wasm-bindgen. Runs before the npm scripts; says nothing when all is there.
+//
+// `node tools/setup.mjs --dev` installs what the tests and measurements want too: a browser and more.
 
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ROOT, TOOLS, WASM_TARGET, fail, output, run, say } from "./shell.mjs";
+import { PUBLIC, ROOT, TOOLS, WASM_TARGET, fail, output, run, say } from "./shell.mjs";
 
+const dev = process.argv.includes("--dev");
 const read = (file) => readFileSync(join(ROOT, file), "utf8");
 
 checkNode();
@@ -14,6 +17,8 @@ checkRust();
 installPackages();
 installTarget();
 installWasmBindgen();
+// wrangler wants the folder before it has it built.
+mkdirSync(PUBLIC, { recursive: true });
 
 function checkNode() {
   const { engines } = JSON.parse(read("package.json"));
@@ -37,12 +42,14 @@ function checkRust() {
 function installPackages() {
   const stamp = join(ROOT, "node_modules/.tally");
   const wanted = createHash("sha256").update(read("package-lock.json")).digest("hex");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
+  const installed = existsSync(stamp) ? readFileSync(stamp, "utf8").split(" ") : [];
+  if (installed[0] === wanted && (!dev || installed[1] === "dev")) return;
   say("installing the npm packages (half a minute)");
   // wrangler warns that it wants a newer Node, which is among the packages. None of them needs its
   // install script.
-  run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
-  writeFileSync(stamp, wanted);
+  const which = dev ? "--include=dev" : "--omit=dev";
+  run("npm", ["ci", which, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]);
+  writeFileSync(stamp, dev ? `${wanted} dev` : wanted);
 }
 
 function installTarget() {

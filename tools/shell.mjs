@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** The root of `cargo install`; what npm brings is in node_modules. */
 export const TOOLS = join(ROOT, ".tools");
+/** What is served as it is, made of `public`. */
+export const PUBLIC = join(ROOT, "build/public");
 export const WASM_TARGET = "wasm32-unknown-unknown";
 
 const PATH = [join(ROOT, "node_modules/.bin"), process.env.PATH].join(delimiter);
