@@ -12,7 +12,8 @@
 //   drives the browser, too.
 // - Fills every `[data-views]` with the views of the page's post, and every `[data-views="143"]` with
 //   those of 143, as the language of the place writes numbers; also those that come later. An element
-//   whose number is not known has the text that it came with.
+//   whose number is not known has the text that it came with; so has one for a post that is called
+//   like something in every object of JavaScript, such as `constructor`.
 // - Stores for one who does not want to be tracked, in the tab: `tally-POST`, that it was counted.
 //   Obeys `tally-skip` in the local storage, which skip.js sets for `#tally-skip`.
 //
@@ -55,7 +56,7 @@ const look = () => {
   const wanted = [];
   let next = identify(location);
   if (next == (first ??= next))
-    next = identify(dataset.post || document.querySelector("[rel=canonical]")?.href || next);
+    next = identify(dataset.post || document.querySelector("[rel=canonical]")?.href || location);
   if (next != post) {
     post = next;
     let skip =

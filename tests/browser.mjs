@@ -1,17 +1,22 @@
-// A real browser, which comes through npm: Chromium's headless shell for Linux on x64. Elsewhere
-// CHROME names the one to use, or the tests that want a browser are skipped and say so.
+// The browsers of the tests: Chromium's headless shell for Linux on x64, which comes through npm and is
+// driven by Playwright; and a whole Chromium, where the machine has one: CHROME names it, or it is on
+// the PATH. The shell has no back/forward cache; elsewhere the whole one serves for all.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inflate } from "@sparticuz/chromium";
 import { chromium } from "playwright-core";
 import { TOOLS } from "../tools/shell.mjs";
+import { temporaryFolder } from "./workerd.mjs";
 
-const CARRIED = process.platform === "linux" && process.arch === "x64";
+const HAS_SHELL = process.platform === "linux" && process.arch === "x64";
+const WHOLE = process.env.CHROME ?? onPath("chromium", "google-chrome");
 /** Why there is no browser; false where there is one. */
-export const NO_BROWSER = !CARRIED && !process.env.CHROME && "set CHROME to the path of a Chromium to run this";
+export const NO_BROWSER = !HAS_SHELL && !WHOLE && "there is no browser: CHROME may name a Chromium";
+/** Why there is no whole one; false where there is one. */
+export const NO_WHOLE_BROWSER = !WHOLE && "the browser from npm has no back/forward cache: CHROME may name a Chromium";
 
 /** What Chromium is started with: every host of `.example` is this machine, no other is asked. */
 export const ARGS = [
@@ -20,14 +25,35 @@ export const ARGS = [
   "--disable-background-networking", "--disable-component-update", "--disable-sync",
 ];
 
-/** Starts the browser, driven by Playwright. It ends with the process. */
-export async function launch() {
-  return chromium.launch({ ...(await browser()), args: ARGS });
+const running = new Set();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+/** Starts the browser, driven by Playwright, with more arguments. It ends with the process. */
+export async function launch(...args) {
+  const browser = HAS_SHELL ? await shell() : { executablePath: WHOLE };
+  return chromium.launch({ ...browser, args: [...ARGS, ...args] });
 }
 
-/** The path of the browser and the environment that it wants. */
-export async function browser() {
-  if (process.env.CHROME) return { executablePath: process.env.CHROME, env: process.env };
+/** Starts it on a page, without a debugger: the whole one, if there is one. `stop()` ends it. */
+export async function spawnBrowser(url, ...args) {
+  const { executablePath, env } = WHOLE ? { executablePath: WHOLE, env: process.env } : await shell();
+  const own = ["--headless", "--disable-blink-features=AutomationControlled", `--user-data-dir=${temporaryFolder()}`];
+  const child = spawn(executablePath, [...own, ...ARGS, ...args, url], { env, stdio: "ignore" });
+  running.add(child);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  ended.then(() => running.delete(child));
+  return {
+    stop() {
+      child.kill("SIGKILL");
+      return ended;
+    },
+  };
+}
+
+/** The path of the shell and the environment that it wants. */
+async function shell() {
   const folder = await unpacked();
   const executablePath = join(folder, "chromium");
   const env = { ...process.env, FONTCONFIG_PATH: join(folder, "fonts") };
@@ -36,7 +62,7 @@ export async function browser() {
   return { executablePath, env };
 }
 
-/** The folder where the browser is, unpacked once. */
+/** The folder where the shell is, unpacked once. */
 async function unpacked() {
   const bin = join(dirname(fileURLToPath(import.meta.resolve("@sparticuz/chromium"))), "../bin");
   const { version } = JSON.parse(readFileSync(join(bin, "../package.json"), "utf8"));
@@ -56,4 +82,9 @@ async function unpacked() {
     else process.env.TMPDIR = TMPDIR;
   }
   return folder;
+}
+
+function onPath(...commands) {
+  const folders = process.env.PATH.split(delimiter);
+  return commands.flatMap((command) => folders.map((folder) => join(folder, command))).find(existsSync);
 }

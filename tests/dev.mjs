@@ -26,11 +26,11 @@ export async function startDev({ state = temporaryFolder(), vars = {} } = {}) {
   const dev = spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], detached: true });
   let log = "";
   for (const stream of [dev.stdout, dev.stderr]) stream.on("data", (data) => (log += data));
-  running.add(dev);
-  const ended = new Promise((resolve) => dev.once("exit", resolve));
+  if (dev.pid) running.add(dev);
+  const ended = new Promise((resolve) => dev.once("close", resolve).once("error", (error) => (log += error)));
   ended.then(() => running.delete(dev));
   const url = `http://localhost:${port}`;
-  await answering(url, () => log);
+  await Promise.race([answering(url, () => log), ended.then(() => Promise.reject(new Error(log)))]);
   return {
     url,
     stop() {
