@@ -3,6 +3,7 @@
 //! An [`Error`] is all that leaves the Worker: a status, a stable code and a sentence.
 //! What the platform said goes to the log.
 
+use crate::badge::MAX_LABEL;
 use crate::count::MAX;
 use crate::id::{MAX_ID_BYTES, MAX_NAME_BYTES, MAX_POST_BYTES};
 use crate::record::DAYS;
@@ -38,6 +39,10 @@ pub enum Error {
     InvalidPeriod,
     /// A `days` that is not within 1 to [`DAYS`].
     InvalidDays,
+    /// A label of a badge that has more than [`MAX_LABEL`] characters, or one that is no text.
+    InvalidLabel,
+    /// A color that is none.
+    InvalidColor,
     /// An id of a ping that is empty or has more than [`MAX_ID_BYTES`] bytes.
     InvalidId,
     /// A page of a site that may not ping.
@@ -99,6 +104,8 @@ impl Error {
             Error::InvalidLimit => (400, "invalid_limit"),
             Error::InvalidPeriod => (400, "invalid_period"),
             Error::InvalidDays => (400, "invalid_days"),
+            Error::InvalidLabel => (400, "invalid_label"),
+            Error::InvalidColor => (400, "invalid_color"),
             Error::InvalidId => (400, "invalid_id"),
             Error::ForeignOrigin => (403, "origin"),
             Error::TooManyPings => (429, "flood"),
@@ -139,6 +146,10 @@ impl std::fmt::Display for Error {
             Error::TooManyInRequest => write!(f, "A request asks for at most {MAX_POSTS} posts"),
             Error::InvalidLimit => write!(f, "A limit is an integer from 1 to {MAX_LIMIT}"),
             Error::InvalidDays => write!(f, "Days are an integer from 1 to {DAYS}"),
+            Error::InvalidLabel => write!(
+                f,
+                "A label has at most {MAX_LABEL} characters, none of them a control character"
+            ),
             Error::InvalidId => write!(f, "The id of a ping has 1 to {MAX_ID_BYTES} bytes"),
             Error::InvalidCount => write!(
                 f,
@@ -162,6 +173,7 @@ impl Error {
             Error::InvalidEncoding => "The percent-encoding is broken, or not of UTF-8",
             Error::MissingPost => "Name one or more posts, for example, ?post=142",
             Error::InvalidPeriod => "A period is all, day, week or month",
+            Error::InvalidColor => "A color is a name such as blue, or 3 or 6 hexadecimal digits",
             Error::ForeignOrigin => "Pages of this origin may not count here",
             Error::TooManyPings => "Too many views from this address; wait a minute",
             Error::PingTooLarge => "A view needs no body",

@@ -14,7 +14,7 @@
 //!   -> views/pings    edge   may it count (visit, pure)? then the ledger is called over RPC
 //!      views/reads    edge   the published snapshot (publish, edge; snapshot, pure)
 //!      views/owner    edge   imports and exports (portable, pure), and the ledger
-//!   -> answer         pure   the body
+//!   -> answer         pure   the body, in JSON (or badge, in SVG)
 //!
 //!   -> reply          edge   the response
 //!
@@ -33,6 +33,7 @@
 //! module that the runtime loads.
 
 pub mod answer;
+pub mod badge;
 pub mod budget;
 pub mod commit;
 pub mod count;

@@ -20,6 +20,7 @@ const TYPE: &str = "Content-Type";
 const JSON: &str = "application/json";
 const READERS: &str = "Access-Control-Allow-Origin";
 const NO_STORE: (&str, &str) = ("Cache-Control", "no-store");
+const NO_SNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
 /// Whether a page may read an answer depends on its origin.
 const VARY: (&str, &str) = ("Vary", "Origin");
 
@@ -148,22 +149,38 @@ pub struct Published {
 }
 
 impl Published {
+    /// An answer in JSON, which may be kept for `max_age` seconds.
+    pub fn json(body: &str, max_age: u32) -> Result<Self, JsValue> {
+        Self::new(body, max_age, &[(TYPE, JSON)])
+    }
+
+    /// A picture, which may be kept for `max_age` seconds. Opened by itself it is a document, and what is
+    /// in it may do nothing.
+    pub fn svg(body: &str, max_age: u32) -> Result<Self, JsValue> {
+        let headers = [
+            (TYPE, "image/svg+xml; charset=utf-8"),
+            ("Content-Security-Policy", "default-src 'none'"),
+            ("Cross-Origin-Resource-Policy", "cross-origin"),
+            NO_SNIFF,
+        ];
+        Self::new(body, max_age, &headers)
+    }
+
     /// Everybody may read it, and keep it for `max_age` seconds; for a day where nothing newer can be
-    /// had.
-    pub fn new(body: &str, max_age: u32) -> Result<Self, JsValue> {
+    /// had. `headers` are those of the body.
+    fn new(body: &str, max_age: u32, headers: &[(&str, &str)]) -> Result<Self, JsValue> {
         let mut hasher = SipHasher13::new();
         hasher.write(body.as_bytes());
         let etag = format!("\"{:016x}\"", hasher.finish());
         let caching = format!("public, max-age={max_age}, stale-if-error=86400");
-        let headers = [
-            (TYPE, JSON),
+        let caching = [
             (READERS, "*"),
-            ("Cache-Control", &caching),
+            ("Cache-Control", &*caching),
             ("ETag", &etag),
         ];
         Ok(Self {
-            found: respond(200, &JsValue::NULL, &headers)?,
-            unchanged: respond(304, &JsValue::NULL, &headers[1..])?,
+            found: respond(200, &JsValue::NULL, &[headers, &caching].concat())?,
+            unchanged: respond(304, &JsValue::NULL, &caching)?,
             body: body.into(),
             etag,
         })
@@ -193,7 +210,7 @@ pub fn export(format: portable::Format, body: &JsValue) -> Reply {
         NO_STORE,
         (TYPE, format.content_type()),
         ("Content-Disposition", &file),
-        ("X-Content-Type-Options", "nosniff"),
+        NO_SNIFF,
     ];
     respond(200, body, &headers)
 }

@@ -1,5 +1,6 @@
 //! Method, path and query of a request, parsed into what is to be done.
 
+use crate::badge::Badge;
 use crate::count::Amount;
 use crate::error::{ALLOW, Error};
 use crate::id::{CounterName, PingId, PostId};
@@ -44,6 +45,8 @@ pub enum Views {
     History(Option<PostId>, u32),
     /// Tell the totals.
     Stats,
+    /// Draw a post's views.
+    Badge(PostId, Badge),
     /// Something that only the owner may, or what is wrong with it.
     Owner(Result<Owner, Error>),
 }
@@ -125,6 +128,8 @@ impl Views {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
             (_, "/import") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
+            ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
+            _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
             ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
             ("GET" | "HEAD", _) => target.post().map(Views::Post),
             ("PUT", _) => Ok(Views::Owner(target.post().map(Owner::Set))),
@@ -208,7 +213,21 @@ impl Target<'_> {
     fn is_of_views(&self) -> bool {
         let path = &*self.path;
         path.starts_with("/views/")
+            || self.is_badge()
             || ["/views", "/top", "/history", "/stats", "/export", "/import"].contains(&path)
+    }
+
+    fn is_badge(&self) -> bool {
+        self.path.starts_with("/badge/")
+    }
+
+    /// A badge: its post is all of the path behind `/badge/` and before `.svg`.
+    fn badge(&self) -> Result<Views, Error> {
+        let file = self.path.strip_prefix("/badge/").unwrap_or_default();
+        let encoded = file.strip_suffix(".svg").ok_or(Error::NotFound)?;
+        let post = PostId::parse(decode(encoded)?)?;
+        let badge = Badge::parse(self.one("label")?, self.one("color")?)?;
+        Ok(Views::Badge(post, badge))
     }
 
     /// The post of a path: all of it behind `/views/`.

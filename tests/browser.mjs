@@ -56,7 +56,8 @@ export async function spawnBrowser(url, ...args) {
 async function shell() {
   const folder = await unpacked();
   const executablePath = join(folder, "chromium");
-  const env = { ...process.env, FONTCONFIG_PATH: join(folder, "fonts") };
+  // The language of its pages; of POSIX's it makes one that is none.
+  const env = { ...process.env, FONTCONFIG_PATH: join(folder, "fonts"), LANG: "en_US.UTF-8" };
   // A bare machine lacks NSS, which the package carries too.
   if (/not found/.test(execFileSync("ldd", [executablePath]))) env.LD_LIBRARY_PATH = join(folder, "al2023/lib");
   return { executablePath, env };

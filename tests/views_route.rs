@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
+use tally::badge::Badge;
 use tally::error::Error;
 use tally::id::{MAX_ID_BYTES, MAX_POST_BYTES, PingId, PostId};
 use tally::portable::Format;
@@ -281,6 +282,7 @@ fn other_methods_are_told_which_there_are() {
         (["POST", "PUT", "get"], "/history", reads),
         (["POST", "DELETE", ""], "/stats", reads),
         (["POST", "PUT", "DELETE"], "/export", reads),
+        (["POST", "PUT", "DELETE"], "/badge/142.svg", reads),
         (["GET", "HEAD", "PUT"], "/import", "POST, OPTIONS"),
         (["PATCH", "TRACE", "get"], "/views/142", all),
     ] {
@@ -294,11 +296,51 @@ fn other_methods_are_told_which_there_are() {
 }
 
 #[test]
+fn a_badge_is_of_the_post_before_svg() {
+    let badge = |label: Option<&str>, color: Option<&str>| {
+        Badge::parse(label.map(str::to_owned), color.map(str::to_owned)).expect("a badge")
+    };
+    for (target, id, drawn) in [
+        ("/badge/142.svg", "142", badge(None, None)),
+        ("/badge//blog/a.svg", "/blog/a", badge(None, None)),
+        (
+            "/badge/%2Fblog%2Fa.svg.svg",
+            "/blog/a.svg",
+            badge(None, None),
+        ),
+        ("/badge/a.svg?label=", "a", badge(Some(""), None)),
+        (
+            "/badge/a.svg?color=%234c1&label=a+b%26c&label=d",
+            "a",
+            badge(Some("a b&c"), Some("4c1")),
+        ),
+    ] {
+        let asked = Ok(Route::Views(Views::Badge(post(id), drawn)));
+        assert_eq!(get(target), asked, "{target}");
+        assert_eq!(ask("HEAD", target), asked, "{target}");
+    }
+    for (target, error) in [
+        ("/badge/", Error::NotFound),
+        ("/badge/142", Error::NotFound),
+        ("/badge/142.SVG", Error::NotFound),
+        ("/badge/.svg", Error::InvalidPost),
+        ("/badge/:a.svg", Error::InvalidPost),
+        ("/badge/%zz.svg", Error::InvalidEncoding),
+        ("/badge/a.svg?label=%zz", Error::InvalidEncoding),
+        ("/badge/a.svg?label=%00", Error::InvalidLabel),
+        ("/badge/a.svg?color=", Error::InvalidColor),
+    ] {
+        assert_eq!(get(target), Err(error), "{target}");
+    }
+}
+
+#[test]
 fn counters_keep_their_paths() {
     for target in [
         "/?name=views",
         "/increment?name=a",
         "/view?name=a",
+        "/badge?name=a",
         "/viewsx?name=a",
         "/Views/1?name=a",
         "/views/..?name=a",
@@ -337,7 +379,7 @@ proptest! {
     #[test]
     fn any_text_is_answered(
         method in "GET|HEAD|POST|PUT|DELETE|OPTIONS|.{0,5}",
-        path in "views/|views|top|history|stats|export|import|",
+        path in "views/|badge/|views|top|history|stats|export|import|",
         tail in "(%[0-9a-fA-F]{0,2}|[?&=/:.+]|post|limit|days|.){0,40}",
     ) {
         let url = format!("http://h/{path}{tail}");

@@ -122,14 +122,19 @@ impl Read {
         {
             return Ok(Rc::clone(answer));
         }
-        let body = self.body(views, now);
-        let answer = Rc::new(reply::Published::new(&body, max_age)?);
+        let answer = Rc::new(match views {
+            Views::Badge(post, badge) => {
+                let svg = badge.svg(self.snapshot.views(post));
+                reply::Published::svg(&svg, max_age)?
+            }
+            _ => reply::Published::json(&self.json(views, now), max_age)?,
+        });
         self.last
             .replace(Some((views.clone(), now, Rc::clone(&answer))));
         Ok(answer)
     }
 
-    fn body(&self, views: &Views, now: Time) -> String {
+    fn json(&self, views: &Views, now: Time) -> String {
         let snapshot = &self.snapshot;
         match views {
             Views::Post(post) => answer::post(post, snapshot),

@@ -1,0 +1,196 @@
+// A real WordPress of its own: Debian's files, PHP's web server and a MariaDB over a temporary folder.
+// And what stands between it and the Worker, to see what is asked and to break it.
+
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import http from "node:http";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { temporaryFolder } from "./workerd.mjs";
+
+const PACKAGES = "php-cli php-mysql mariadb-server wordpress";
+/** Where the files are; those of another version may be named. */
+const FILES = process.env.WORDPRESS ?? "/usr/share/wordpress";
+
+export const OWNER = { user: "owner", password: "correct horse" };
+export const EDITOR = { user: "editor", password: "battery staple" };
+
+/** Why there is no WordPress; false where there is one. */
+export const NO_WORDPRESS =
+  !(existsSync(FILES) && succeeds("mariadbd", "--version") && succeeds("php", "-r", "exit((int) !extension_loaded('mysqli'));")) &&
+  `they need ${PACKAGES.replace(/ (\S+)$/, " and $1").replace(/ (?!and)/g, ", ").replace(", and", " and")} (apt-get install --no-install-recommends ${PACKAGES})`;
+
+function succeeds(command, ...args) {
+  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+}
+
+const running = new Map();
+const kill = () => running.forEach((_, pid) => process.kill(-pid, "SIGKILL"));
+// Before the folders are removed.
+process.prependListener("exit", kill);
+// As a test ends that takes too long.
+process.once("SIGTERM", () => process.exit(1));
+
+/**
+ * Installs it and starts it. `url` is on a host other than this machine's, which the browser of
+ * browser.mjs opens all the same; `php(code)` answers what PHP code returns inside of WordPress;
+ * `log()` is what PHP has complained about, and `stop()` resolves when everything has ended.
+ */
+export async function startWordPress() {
+  const folder = temporaryFolder();
+  const root = join(folder, "www");
+  const port = await freePort();
+  const url = `http://blog.example:${port}`;
+  // Many of the files are links to other packages.
+  spawnSync("cp", ["-rL", FILES, root]);
+  const put = (path, text) => {
+    mkdirSync(join(root, path, ".."), { recursive: true });
+    writeFileSync(join(root, path), text);
+  };
+  put("wp-config.php", configuration(folder, url));
+  put("wp-content/mu-plugins/tests.php", MU_PLUGIN);
+  put("wp-content/themes/tests/style.css", "/* Theme Name: Tests */");
+  put("wp-content/themes/tests/functions.php", THEME_FUNCTIONS);
+  put("wp-content/themes/tests/index.php", THEME_PAGE);
+  await startDatabase(folder);
+  evaluate(root, INSTALL, "define('WP_INSTALLING', true);");
+  const settings = ["display_errors=0", "log_errors=1", `error_log=${folder}/php.log`].flatMap((setting) => ["-d", setting]);
+  start("php", [...settings, "-S", `127.0.0.1:${port}`, "-t", root], { PHP_CLI_SERVER_WORKERS: "6" });
+  return {
+    url,
+    php: (code) => evaluate(root, code),
+    log: () => complaints(root),
+    stop,
+  };
+}
+
+/** Starts a program that ends with this one, and so does all that it starts. */
+function start(command, args, env = {}) {
+  const child = spawn(command, args, { stdio: "ignore", detached: true, env: { ...process.env, ...env } });
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  running.set(child.pid, ended);
+  ended.then(() => running.delete(child.pid));
+}
+
+/** Resolves when all that was started has ended. */
+function stop() {
+  kill();
+  return Promise.all(running.values());
+}
+
+async function startDatabase(folder) {
+  const common = ["--no-defaults", `--datadir=${folder}/data`, ...(process.getuid() === 0 ? ["--user=root"] : [])];
+  const made = spawnSync("mariadb-install-db", [...common, "--auth-root-authentication-method=normal", "--skip-test-db"]);
+  if (made.status !== 0) throw new Error(`${made.stdout}${made.stderr}`);
+  start("mariadbd", [
+    ...common, "--skip-networking", `--socket=${folder}/sql`, `--pid-file=${folder}/pid`,
+    // Nothing here has to survive.
+    "--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0", "--skip-log-bin",
+  ]);
+  const create = `mysqli_report(MYSQLI_REPORT_OFF);
+    $db = @mysqli_connect('localhost', 'root', '', '', 0, '${folder}/sql');
+    exit((int) !($db && $db->query('CREATE DATABASE IF NOT EXISTS wp')));`;
+  for (let waited = 0; !succeeds("php", "-r", create); waited++) {
+    if (waited > 100) throw new Error("MariaDB does not start");
+    await sleep(100);
+  }
+}
+
+function configuration(folder, url) {
+  const constants = {
+    DB_NAME: "wp", DB_USER: "root", DB_PASSWORD: "", DB_HOST: `localhost:${folder}/sql`, DB_CHARSET: "utf8mb4", DB_COLLATE: "",
+    AUTH_KEY: "a", SECURE_AUTH_KEY: "b", LOGGED_IN_KEY: "c", NONCE_KEY: "d", AUTH_SALT: "e", SECURE_AUTH_SALT: "f", LOGGED_IN_SALT: "g", NONCE_SALT: "h",
+    WP_HOME: url, WP_SITEURL: url, FS_METHOD: "direct", WP_DEBUG: true, WP_DEBUG_DISPLAY: false, WP_DEBUG_LOG: `${folder}/php.log`,
+    // It asks nobody but the Worker.
+    WP_HTTP_BLOCK_EXTERNAL: true, WP_ACCESSIBLE_HOSTS: "127.0.0.1", DISABLE_WP_CRON: true, AUTOMATIC_UPDATER_DISABLED: true,
+  };
+  const lines = Object.entries(constants).map(([name, value]) => `define('${name}', ${JSON.stringify(value)});`);
+  return `<?php\n${lines.join("\n")}\n$table_prefix = 'wp_';\ndefined('ABSPATH') || define('ABSPATH', __DIR__ . '/');\nrequire ABSPATH . 'wp-settings.php';\n`;
+}
+
+/** Runs PHP code inside of WordPress; what it returns, through JSON. Nothing else runs meanwhile here. */
+function evaluate(root, code, before = "") {
+  const script = `<?php ${before}
+    $_SERVER += ['HTTP_HOST' => 'blog.example', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/'];
+    require '${root}/wp-load.php';
+    file_put_contents('php://stderr', json_encode((function () { ${code} })()));`;
+  const { stdout, stderr, status } = spawnSync("php", ["-d", "display_errors=1"], { input: script });
+  if (status !== 0 || `${stdout}`) throw new Error(`${stdout}`.replace(/<style.*<\/style>/s, "") + stderr + complaints(root));
+  return JSON.parse(`${stderr}` || "null");
+}
+
+/** What PHP has logged. */
+function complaints(root) {
+  const file = join(root, "../php.log");
+  return existsSync(file) ? readFileSync(file, "utf8") : "";
+}
+
+const INSTALL = `
+  function wp_new_blog_notification() {}
+  require_once ABSPATH . 'wp-admin/includes/upgrade.php';
+  ob_start();
+  wp_install('Blog', '${OWNER.user}', 'owner@blog.example', true, '', '${OWNER.password}');
+  wp_insert_user(['user_login' => '${EDITOR.user}', 'user_pass' => '${EDITOR.password}', 'role' => 'editor']);
+  update_option('show_avatars', 0);
+  switch_theme('tests');
+  // Its own widgets ask for more than the tests are about.
+  update_option('sidebars_widgets', ['wp_inactive_widgets' => [], 'side' => [], 'array_version' => 3]);
+  ob_end_clean();`;
+
+// A program drives the browser here, and counts all the same.
+const MU_PLUGIN = `<?php
+add_filter('tally_views_count', function ($mode) { return '' === $mode ? 'always' : $mode; });
+`;
+
+const THEME_FUNCTIONS = `<?php
+add_theme_support('title-tag');
+add_action('widgets_init', function () {
+  register_sidebar(['id' => 'side', 'name' => 'Side', 'before_widget' => '<aside class="%2$s">', 'after_widget' => '</aside>']);
+});
+`;
+
+const THEME_PAGE = `<!doctype html><html <?php language_attributes(); ?>><head><?php wp_head(); ?></head><body>
+<?php while (have_posts()) { the_post(); echo '<article>'; the_content(); echo '</article>'; } dynamic_sidebar('side'); wp_footer(); ?>
+</body></html>
+`;
+
+/**
+ * What stands between WordPress and the Worker at `target`: `requests` are those that came, as
+ * `{ method, path, body }`, and `answer`, where it is set, answers in the Worker's place (`null`: it
+ * hangs up).
+ */
+export async function startBetween(target) {
+  const between = { requests: [], answer: undefined };
+  const server = http.createServer(async (request, response) => {
+    const chunks = [];
+    for await (const chunk of request) chunks.push(chunk);
+    const body = Buffer.concat(chunks);
+    const { method, url: path, headers } = request;
+    between.requests.push({ method, path, body: body.toString() });
+    if (between.answer === null) return request.socket.destroy();
+    if (between.answer !== undefined) {
+      const given = between.answer;
+      return response.writeHead(200, { "Content-Type": "application/json" }).end(typeof given === "string" ? given : JSON.stringify(given));
+    }
+    const passed = http.request(new URL(path, target), { method, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.headers);
+      answer.pipe(response);
+    });
+    passed.on("error", () => request.socket.destroy()).end(body);
+  });
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  between.url = `http://127.0.0.1:${server.address().port}`;
+  between.stop = () => server.close();
+  return between;
+}
+
+/** A port that nobody listens on. */
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
