@@ -9,7 +9,9 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { temporaryFolder } from "./workerd.mjs";
 
-const PACKAGES = "php-cli php-mysql mariadb-server wordpress";
+const PACKAGES = ["php-cli", "php-mysql", "mariadb-server", "wordpress"];
+/** Debian's MariaDB is where only root looks for programs. */
+const ENV = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 /** Where the files are; those of another version may be named. */
 const FILES = process.env.WORDPRESS ?? "/usr/share/wordpress";
 
@@ -19,10 +21,10 @@ export const EDITOR = { user: "editor", password: "battery staple" };
 /** Why there is no WordPress; false where there is one. */
 export const NO_WORDPRESS =
   !(existsSync(FILES) && succeeds("mariadbd", "--version") && succeeds("php", "-r", "exit((int) !extension_loaded('mysqli'));")) &&
-  `they need ${PACKAGES.replace(/ (\S+)$/, " and $1").replace(/ (?!and)/g, ", ").replace(", and", " and")} (apt-get install --no-install-recommends ${PACKAGES})`;
+  `they need ${PACKAGES.join(", ").replace(/, (?=\w+$)/, " and ")} (apt-get install --no-install-recommends ${PACKAGES.join(" ")})`;
 
 function succeeds(command, ...args) {
-  return spawnSync(command, args, { stdio: "ignore" }).status === 0;
+  return spawnSync(command, args, { stdio: "ignore", env: ENV }).status === 0;
 }
 
 const running = new Map();
@@ -34,7 +36,8 @@ process.once("SIGTERM", () => process.exit(1));
 
 /**
  * Installs it and starts it. `url` is on a host other than this machine's, which the browser of
- * browser.mjs opens all the same; `php(code)` answers what PHP code returns inside of WordPress;
+ * browser.mjs opens all the same; who cannot, asks for `host` at `local`. `php(code)` answers what PHP
+ * code returns inside of WordPress, and holds up all else here meanwhile;
  * `log()` is what PHP has complained about, and `stop()` resolves when everything has ended.
  */
 export async function startWordPress() {
@@ -59,6 +62,8 @@ export async function startWordPress() {
   start("php", [...settings, "-S", `127.0.0.1:${port}`, "-t", root], { PHP_CLI_SERVER_WORKERS: "6" });
   return {
     url,
+    host: new URL(url).host,
+    local: `http://127.0.0.1:${port}`,
     php: (code) => evaluate(root, code),
     log: () => complaints(root),
     stop,
@@ -67,7 +72,7 @@ export async function startWordPress() {
 
 /** Starts a program that ends with this one, and so does all that it starts. */
 function start(command, args, env = {}) {
-  const child = spawn(command, args, { stdio: "ignore", detached: true, env: { ...process.env, ...env } });
+  const child = spawn(command, args, { stdio: "ignore", detached: true, env: { ...ENV, ...env } });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   running.set(child.pid, ended);
   ended.then(() => running.delete(child.pid));
@@ -100,16 +105,22 @@ async function startDatabase(folder) {
 function configuration(folder, url) {
   const constants = {
     DB_NAME: "wp", DB_USER: "root", DB_PASSWORD: "", DB_HOST: `localhost:${folder}/sql`, DB_CHARSET: "utf8mb4", DB_COLLATE: "",
-    AUTH_KEY: "a", SECURE_AUTH_KEY: "b", LOGGED_IN_KEY: "c", NONCE_KEY: "d", AUTH_SALT: "e", SECURE_AUTH_SALT: "f", LOGGED_IN_SALT: "g", NONCE_SALT: "h",
+    AUTH_KEY: "a", SECURE_AUTH_KEY: "b", LOGGED_IN_KEY: "c", NONCE_KEY: "d",
+    AUTH_SALT: "e", SECURE_AUTH_SALT: "f", LOGGED_IN_SALT: "g", NONCE_SALT: "h",
     WP_HOME: url, WP_SITEURL: url, FS_METHOD: "direct", WP_DEBUG: true, WP_DEBUG_DISPLAY: false, WP_DEBUG_LOG: `${folder}/php.log`,
     // It asks nobody but the Worker.
     WP_HTTP_BLOCK_EXTERNAL: true, WP_ACCESSIBLE_HOSTS: "127.0.0.1", DISABLE_WP_CRON: true, AUTOMATIC_UPDATER_DISABLED: true,
   };
   const lines = Object.entries(constants).map(([name, value]) => `define('${name}', ${JSON.stringify(value)});`);
-  return `<?php\n${lines.join("\n")}\n$table_prefix = 'wp_';\ndefined('ABSPATH') || define('ABSPATH', __DIR__ . '/');\nrequire ABSPATH . 'wp-settings.php';\n`;
+  return `<?php
+${lines.join("\n")}
+$table_prefix = 'wp_';
+defined('ABSPATH') || define('ABSPATH', __DIR__ . '/');
+require ABSPATH . 'wp-settings.php';
+`;
 }
 
-/** Runs PHP code inside of WordPress; what it returns, through JSON. Nothing else runs meanwhile here. */
+/** Runs PHP code inside of WordPress; what it returns, through JSON. */
 function evaluate(root, code, before = "") {
   const script = `<?php ${before}
     $_SERVER += ['HTTP_HOST' => 'blog.example', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/'];
@@ -157,8 +168,8 @@ const THEME_PAGE = `<!doctype html><html <?php language_attributes(); ?>><head><
 
 /**
  * What stands between WordPress and the Worker at `target`: `requests` are those that came, as
- * `{ method, path, body }`, and `answer`, where it is set, answers in the Worker's place (`null`: it
- * hangs up).
+ * `{ method, path, body }`, and `answer`, where it is set, is the answer in the Worker's place, a text or
+ * an object (`null`: it hangs up).
  */
 export async function startBetween(target) {
   const between = { requests: [], answer: undefined };
@@ -171,7 +182,8 @@ export async function startBetween(target) {
     if (between.answer === null) return request.socket.destroy();
     if (between.answer !== undefined) {
       const given = between.answer;
-      return response.writeHead(200, { "Content-Type": "application/json" }).end(typeof given === "string" ? given : JSON.stringify(given));
+      response.writeHead(given.error ? 503 : 200, { "Content-Type": "application/json" });
+      return response.end(typeof given === "string" ? given : JSON.stringify(given));
     }
     const passed = http.request(new URL(path, target), { method, headers }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers);

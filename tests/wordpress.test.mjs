@@ -11,7 +11,7 @@ import { unzipSync } from "fflate";
 import { ROOT, say } from "../tools/shell.mjs";
 import { NO_BROWSER, launch } from "./browser.mjs";
 import { startDev } from "./dev.mjs";
-import { ping, until } from "./visitors.mjs";
+import { until } from "./visitors.mjs";
 import { EDITOR, NO_WORDPRESS, OWNER, startBetween, startWordPress } from "./wordpress.mjs";
 import { request } from "./workerd.mjs";
 
@@ -70,7 +70,7 @@ describe("on a real WordPress", { skip }, () => {
   let wp, tally, between, browser, owner;
   /** The IDs of posts by name. */
   let posts;
-  /** What the browser's console and PHP must not have said. */
+  /** What pages have alerted. */
   const alerts = [];
 
   before(async () => {
@@ -139,6 +139,8 @@ describe("on a real WordPress", { skip }, () => {
     }
   }
 
+  /** Sends the Worker a request as its owner. */
+  const own = (method, path, body) => request(tally.url, path, { method, body, headers: { Authorization: `Bearer ${TOKEN}` } });
   const pings = (requests) => requests.filter((request) => request.startsWith("POST"));
   const topOf = (requests) => requests.filter((request) => request.includes(" /top"));
   const forgetLists = () => wp.php("foreach (['all', 'day', 'week', 'month'] as $period) delete_transient('tally_views_top_' . $period);");
@@ -161,13 +163,17 @@ describe("on a real WordPress", { skip }, () => {
   });
 
   test("an address that cannot be the Worker's is refused, and one that is not is told", async () => {
-    for (const url of ["http://tally.example", "ftp://tally.example", "javascript:alert(1)", "https://", "https://a:b@tally.example", 'https://a"><script>alert(1)</script>', "https://ex ample"]) {
+    const refused = [
+      "http://tally.example", "ftp://tally.example", "javascript:alert(1)", "https://", "https://a:b@tally.example", "https://ex ample",
+      'https://a"><script>alert(1)</script>',
+    ];
+    for (const url of refused) {
       assert.match((await saveUrl(url)).join(), /not the address of a Worker/, url);
       assert.equal(await owner.inputValue("#tally_views_url"), "", url);
     }
     await saveUrl("  tally.example/views.js?x#y ");
     assert.equal(await owner.inputValue("#tally_views_url"), "https://tally.example");
-    await saveUrl(`${wp.url.replace("blog.example", "127.0.0.1")}/`);
+    await saveUrl(`${wp.local}/`);
     assert.match(await owner.textContent(".tally-views-status"), /does not answer: What answers at this address is not Tally/);
     assert.doesNotMatch((await saveUrl(`${between.url}/stats/`)).join(), /not the address/);
     assert.equal(await owner.inputValue("#tally_views_url"), between.url);
@@ -238,14 +244,18 @@ describe("on a real WordPress", { skip }, () => {
     await Promise.all([owner.waitForURL(/settings-updated/), owner.click("#submit")]);
   });
 
-  /** The titles in the lists, and the posts' views in the Worker. */
+  /** The views of the posts, once all were told. */
   const TOP = { shown: 2, plain: 1, hostile: 7, old: 1234 };
 
   test("the most viewed posts are listed, and what is not a public post is not", async () => {
-    wp.php(`update_option('widget_tally_top', [2 => ['title' => 'Most <i>viewed</i>', 'limit' => 2, 'period' => 'all', 'views' => true], '_multiwidget' => 1]);
+    wp.php(`$widget = ['title' => 'Most <i>viewed</i>', 'limit' => 2, 'period' => 'all', 'views' => true];
+      update_option('widget_tally_top', [2 => $widget, '_multiwidget' => 1]);
       update_option('sidebars_widgets', ['wp_inactive_widgets' => [], 'side' => ['tally_top-2'], 'array_version' => 3]);`);
-    const views = { [posts.hostile]: 7, [posts.old]: 1234, [posts.draft]: 90, [posts.private]: 91, [posts.locked]: 92, [posts.page]: 93, 999999: 94, "hello-world": 95, "<b>": 96, [posts.trashed]: 97 };
-    const { status, body } = await request(tally.url, "/import", { method: "POST", headers: { Authorization: `Bearer ${TOKEN}` }, body: JSON.stringify(views) });
+    const views = {
+      [posts.hostile]: 7, [posts.old]: 1234, [posts.draft]: 90, [posts.private]: 91, [posts.locked]: 92, [posts.page]: 93,
+      [posts.trashed]: 97, 999999: 94, "hello-world": 95, "<b>": 96,
+    };
+    const { status, body } = await own("POST", "/import", JSON.stringify(views));
     assert.equal(status, 200, body);
     // Every read is as old as it may be.
     for (const [period, least] of [["all", 12], ["week", 2], ["month", 2]]) {
@@ -280,7 +290,8 @@ describe("on a real WordPress", { skip }, () => {
     const span = (post) => `<span class="tally-views" data-views="${post}">–</span>`;
     assert.equal(html(`[tally_views post='${posts.old}']`), span(posts.old));
     assert.equal(html(`[tally_views post='${posts.old}' label='1']`), `<span class="tally-views-label">Views: ${span(posts.old)}</span>`);
-    assert.equal(wp.php(`global $post; $post = get_post(${posts.fresh}); setup_postdata($post); return do_shortcode('[tally_views]');`), span(posts.fresh));
+    const inLoop = `global $post; $post = get_post(${posts.fresh}); setup_postdata($post); return do_shortcode('[tally_views]');`;
+    assert.equal(wp.php(inLoop), span(posts.fresh));
     for (const post of ["abc", "-1", "0", "1e3", "&quot;><b>", "1 2", ""]) assert.equal(html(`[tally_views post='${post}']`), "", post);
     const items = (attributes) => html(`[tally_top ${attributes}]`).split("<li>").length - 1;
     assert.deepEqual(["", "limit='3'", "limit='-1'", "limit='many'", "limit='1000'"].map(items), [4, 3, 1, 1, 4]);
@@ -289,7 +300,7 @@ describe("on a real WordPress", { skip }, () => {
     assert.deepEqual(topOf(await asked(() => open(reader, posts.week))), ["GET /top?limit=100&period=week"]);
     assert.deepEqual(await listed(reader), ["Shown 2 views", "Plain 1 view", "Shown"]);
     // What only a script could fill is not in the feed.
-    const feed = await request(wp.url.replace("blog.example", "127.0.0.1"), "/?feed=rss2", { headers: { Host: new URL(wp.url).host } });
+    const feed = await request(wp.local, "/?feed=rss2", { headers: { Host: wp.host } });
     assert.match(feed.body, /<title>Shown<\/title>/);
     assert.doesNotMatch(feed.body, /data-views|views\.js/);
   });
@@ -300,8 +311,12 @@ describe("on a real WordPress", { skip }, () => {
       await open(reader, posts.loop);
       await reader.waitForFunction(() => [...document.querySelectorAll("article [data-views]")].every(({ textContent }) => /\d/.test(textContent)));
     });
-    const shown = await reader.locator("article [data-views]").evaluateAll((found) => found.map(({ dataset, textContent }) => [Number(dataset.views), textContent]));
-    assert.deepEqual(Object.fromEntries(shown), { [posts.old]: "1,234", [posts.shown]: "2", [posts.plain]: "1", [posts.hostile]: "7", [posts.fresh]: "0", [posts.blocks]: "0", [posts.locked]: "92" });
+    const numbers = reader.locator("article [data-views]");
+    const shown = await numbers.evaluateAll((found) => found.map(({ dataset, textContent }) => [dataset.views, textContent]));
+    assert.deepEqual(Object.fromEntries(shown), {
+      [posts.old]: "1,234", [posts.shown]: "2", [posts.plain]: "1", [posts.hostile]: "7", [posts.fresh]: "0", [posts.blocks]: "0",
+      [posts.locked]: "92",
+    });
     assert.deepEqual(pings(requests), [`POST /views/${posts.loop}`]);
     assert.equal(requests.filter((request) => request.startsWith("GET /views?")).length, 1);
   });
@@ -311,7 +326,8 @@ describe("on a real WordPress", { skip }, () => {
     await open(reader, posts.list);
     const good = await listed(reader);
     assert.equal(good.length, 7);
-    for (const answer of [null, "<html>Error 1101</html>", "[]", "null", { error: { code: "unavailable", message: "x" } }, { posts: "none" }, "x".repeat(3_000_000)]) {
+    const error = { error: { code: "unavailable", message: "x" } };
+    for (const answer of [null, "<html>Error 1101</html>", "[]", "null", error, { posts: "none" }, "x".repeat(3_000_000)]) {
       forgetLists();
       await answering(answer, async () => {
         assert.equal(topOf(await asked(() => open(reader, posts.list))).length, 1);
@@ -322,8 +338,11 @@ describe("on a real WordPress", { skip }, () => {
     }
     forgetLists();
     // The list is the Worker's: where it has none, there is none.
-    const nonsense = ["x", 1, null, { post: 5, views: 1 }, { post: `${posts.old}`, views: "9" }, { post: `${posts.plain}`, views: -1 }, { post: "1e3", views: 1 },
-      { post: `0${posts.plain}`, views: 4 }, { post: `${posts.hostile}`, views: 1e300 }, { post: "9".repeat(30), views: 1 }, { post: `${posts.shown}\n`, views: 1 }, { post: [], views: {} }];
+    const entry = (post, views) => ({ post, views });
+    const nonsense = [
+      "x", 1, null, {}, entry(5, 1), entry(`${posts.old}`, "9"), entry(`${posts.plain}`, -1), entry("1e3", 1), entry(`0${posts.plain}`, 4),
+      entry(`${posts.hostile}`, 1e300), entry("9".repeat(30), 1), entry(`${posts.shown}\n`, 1), entry([], {}),
+    ];
     await answering({ posts: nonsense }, async () => {
       await open(reader, posts.list);
       assert.deepEqual(await listed(reader), []);
@@ -349,7 +368,9 @@ describe("on a real WordPress", { skip }, () => {
   });
 
   const column = async (page) => {
-    const cells = await page.locator("#the-list > tr").evaluateAll((rows) => rows.map((row) => [row.id.slice(5), row.querySelector(".column-tally_views").innerText.trim()]));
+    const cells = await page.locator("#the-list .column-tally_views").evaluateAll((found) =>
+      found.map((cell) => [cell.closest("tr").id.replace("post-", ""), cell.innerText.trim()]),
+    );
     return Object.fromEntries(cells);
   };
 
@@ -387,8 +408,12 @@ describe("on a real WordPress", { skip }, () => {
   });
 
   test("views that another plugin has counted are imported, once", async () => {
+    const fields = [
+      [posts.old, "5000"], [posts.old, "4000"], [posts.plain, " 77 "], [posts.hostile, "many"], [posts.shown, "0"], [posts.fresh, "1"],
+      [987654, "8"],
+    ];
     wp.php(`global $wpdb;
-      foreach ([[${posts.old}, '5000'], [${posts.old}, '4000'], [${posts.plain}, ' 77 '], [${posts.hostile}, 'many'], [${posts.shown}, '0'], [${posts.fresh}, '1'], [987654, '8']] as [$post, $value])
+      foreach (json_decode('${JSON.stringify(fields)}') as [$post, $value])
         $wpdb->insert($wpdb->postmeta, ['post_id' => $post, 'meta_key' => 'post_views_count', 'meta_value' => $value]);
       add_post_meta(${posts.plain}, 'views', '<b>3</b>');
       add_post_meta(${posts.plain}, 'own"field', '78');`);
@@ -402,7 +427,11 @@ describe("on a real WordPress", { skip }, () => {
       return (await owner.locator(".notice").allTextContents()).map((text) => text.trim());
     };
     assert.deepEqual(await send("wrong"), ["This is not the ADMIN_TOKEN of your Worker."]);
-    assert.match((await answering({ error: { message: "<b>x</b>" } }, () => send(TOKEN))).join(), /Posts imported/);
+    const error = { error: { code: "adopting", message: "<b>Later</b>" } };
+    assert.deepEqual(await answering(error, () => send(TOKEN)), ["The Worker did not import: <b>Later</b>"]);
+    for (const answer of ["<html>", {}, { posts: "3" }]) {
+      assert.deepEqual(await answering(answer, () => send(TOKEN)), ["The Worker did not import: What answers at this address is not Tally."]);
+    }
     for (let times = 0; times < 2; times++) {
       between.requests.length = 0;
       assert.deepEqual(await send(TOKEN), ["Posts imported: 3. Left out because they hold no number: 1."]);
@@ -425,18 +454,23 @@ describe("on a real WordPress", { skip }, () => {
 
   /** A post's views in the Worker, with those that are not published yet. */
   async function exact(post) {
-    const { body } = await request(tally.url, "/export?format=json", { headers: { Authorization: `Bearer ${TOKEN}` } });
+    const { body } = await own("GET", "/export?format=json");
     return JSON.parse(body).posts.find((found) => found.post === `${post}`).views;
   }
 
   test("an import needs the form's nonce and the right to it", async () => {
-    const sent = (page, form) => page.request.post(`${wp.url.replace("blog.example", "127.0.0.1")}/wp-admin/admin.php?import=tally-views`, { headers: { Host: new URL(wp.url).host, Cookie: form.cookie }, form: form.fields, maxRedirects: 0 });
-    const cookie = async (page) => (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
-    const fields = { tally_views_import: "Import", tally_views_key: "post_views_count", tally_views_token: TOKEN };
+    const form = { tally_views_import: "Import", tally_views_key: "post_views_count", tally_views_token: TOKEN };
+    /** What the form answers without what only the page knows. */
+    async function sent(page) {
+      const Cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+      const headers = { Host: wp.host, Cookie, "Content-Type": "application/x-www-form-urlencoded" };
+      const body = `${new URLSearchParams(form)}`;
+      return (await request(wp.local, "/wp-admin/admin.php?import=tally-views", { method: "POST", headers, body })).body;
+    }
     const editor = await logIn(EDITOR);
     between.requests.length = 0;
     for (const [page, refusal] of [[owner, /The link you followed has expired/], [editor, /not allowed to import/]]) {
-      assert.match(await (await sent(page, { cookie: await cookie(page), fields })).text(), refusal);
+      assert.match(await sent(page), refusal);
     }
     assert.deepEqual(between.requests, []);
     await settings(editor);
@@ -445,10 +479,9 @@ describe("on a real WordPress", { skip }, () => {
 
   test("a big site is imported in parts", async () => {
     wp.php(`global $wpdb;
-      for ($i = 0; $i < 12; $i++) {
-        $wpdb->query("INSERT INTO $wpdb->posts (ID, post_type, post_title, post_content, post_excerpt, to_ping, pinged, post_content_filtered) VALUES " . implode(',', array_map(function ($n) use ($i) { return '(' . (100000 + $i * 1000 + $n) . ",'hidden','','','','','','')"; }, range(0, 999))));
-        $wpdb->query("INSERT INTO $wpdb->postmeta (post_id, meta_key, meta_value) SELECT ID, 'view_count', ID FROM $wpdb->posts WHERE ID >= " . (100000 + $i * 1000));
-      }`);
+      $wpdb->query("INSERT INTO $wpdb->posts (ID, post_type, post_title, post_content, post_excerpt, to_ping, pinged, post_content_filtered)
+        SELECT seq, 'hidden', '', '', '', '', '', '' FROM seq_100000_to_111999");
+      $wpdb->query("INSERT INTO $wpdb->postmeta (post_id, meta_key, meta_value) SELECT ID, 'view_count', ID FROM $wpdb->posts WHERE ID >= 100000");`);
     await admin(owner, "admin.php?import=tally-views");
     await owner.fill("#tally_views_token", TOKEN);
     await owner.check('[value="view_count"]');
@@ -461,11 +494,16 @@ describe("on a real WordPress", { skip }, () => {
 
   test("the blocks stand in the editor, and on the page", async () => {
     const complaints = [];
-    owner.on("console", (message) => message.type() === "error" && !/Failed to load resource|net::ERR/.test(message.text()) && complaints.push(message.text()));
+    owner.on("console", (message) => {
+      // The pictures of WordPress.org are out of reach.
+      if (message.type() === "error" && !/Failed to load resource/.test(message.text())) complaints.push(message.text());
+    });
     owner.on("pageerror", (error) => complaints.push(error.message));
     await admin(owner, `post.php?post=${posts.blocks}&action=edit`);
-    await owner.waitForFunction(() => window.wp?.data?.select("core/block-editor")?.getBlockCount() > 0 && window.wp.blocks.getBlockType("tally-views/top"));
-    const canvas = async () => ((await owner.locator("iframe[name=editor-canvas]").count()) ? owner.frameLocator("iframe[name=editor-canvas]") : owner);
+    await owner.waitForFunction(() => window.wp?.data?.select("core/block-editor")?.getBlockCount() > 0);
+    // Newer versions have the post in a frame.
+    const frame = "iframe[name=editor-canvas]";
+    const canvas = async () => ((await owner.locator(frame).count()) ? owner.frameLocator(frame) : owner);
     await owner.evaluate(() => {
       const { createBlock } = window.wp.blocks;
       window.wp.data.dispatch("core/block-editor").insertBlocks([createBlock("tally-views/views"), createBlock("tally-views/top", { limit: 3 })]);
@@ -480,8 +518,12 @@ describe("on a real WordPress", { skip }, () => {
     await owner.evaluate(() => window.wp.data.dispatch("core/edit-post").openGeneralSidebar("edit-post/block"));
     await owner.selectOption(".block-editor-block-inspector select >> nth=0", "month");
     await owner.evaluate(() => window.wp.data.dispatch("core/editor").savePost());
-    await owner.waitForFunction(() => !window.wp.data.select("core/editor").isSavingPost() && !window.wp.data.select("core/editor").isEditedPostDirty());
-    assert.match(wp.php(`return get_post(${posts.blocks})->post_content;`), /<!-- wp:tally-views\/views \/-->\s*<!-- wp:tally-views\/top \{"limit":3,"period":"month"\} \/-->/);
+    await owner.waitForFunction(() => {
+      const editor = window.wp.data.select("core/editor");
+      return !editor.isSavingPost() && !editor.isEditedPostDirty();
+    });
+    const saved = wp.php(`return get_post(${posts.blocks})->post_content;`);
+    assert.match(saved, /<!-- wp:tally-views\/views \/-->\s*<!-- wp:tally-views\/top \{"limit":3,"period":"month"\} \/-->/);
     assert.deepEqual(complaints, []);
     await admin(owner, "");
 
@@ -495,14 +537,18 @@ describe("on a real WordPress", { skip }, () => {
   test("the widget is set up by its form", () => {
     const html = wp.php("$widget = new Tally_Views\\Top_Widget(); ob_start(); $widget->form([]); return ob_get_clean();");
     for (const name of ["title", "limit", "period", "views"]) assert.match(html, new RegExp(`name="widget-tally_top\\[[^"]*\\]\\[${name}\\]"`));
-    assert.deepEqual(wp.php("return (new Tally_Views\\Top_Widget())->update(['title' => '<b>x</b>', 'limit' => '999', 'period' => 'never'], []);"), { title: "x", limit: 50, period: "all", views: false });
-    assert.deepEqual(wp.php("return (new Tally_Views\\Top_Widget())->update(['title' => '', 'limit' => '-3', 'period' => 'day', 'views' => '1'], []);"), { title: "", limit: 1, period: "day", views: true });
+    const saved = (sent) => wp.php(`return (new Tally_Views\\Top_Widget())->update(json_decode('${JSON.stringify(sent)}', true), []);`);
+    const odd = { title: "<b>x</b>", limit: "999", period: "never" };
+    assert.deepEqual(saved(odd), { title: "x", limit: 50, period: "all", views: false });
+    const set = { title: "", limit: "-3", period: "day", views: "1" };
+    assert.deepEqual(saved(set), { title: "", limit: 1, period: "day", views: true });
   });
 
   test("no script of a title or of the Worker has run, and PHP has nothing to complain about", () => {
     assert.deepEqual(alerts, []);
-    // WordPress itself is older than this PHP.
-    const complaints = wp.log().split("\n").filter((line) => line && !/could not establish a secure connection to WordPress\.org/.test(line) && !(/PHP Deprecated/.test(line) && !/tally/.test(line.replace(/\/tmp\/tally-[^/]*/g, ""))));
+    // WordPress may be older than this PHP, and cannot reach its home.
+    const known = (line) => (/PHP Deprecated/.test(line) && !/plugins\/tally-views/.test(line)) || /connection to WordPress\.org/.test(line);
+    const complaints = wp.log().split("\n").filter((line) => line && !known(line));
     assert.deepEqual(complaints, []);
   });
 
@@ -512,8 +558,6 @@ describe("on a real WordPress", { skip }, () => {
     await admin(owner, "plugins.php");
     await owner.click("#deactivate-tally-views");
     await owner.waitForURL(/deactivate=true/);
-    owner.on("dialog", (dialog) => dialog.accept().catch(() => {}));
-    alerts.length = 0;
     await owner.evaluate(() => (window.confirm = () => true));
     await owner.click("#delete-tally-views");
     await owner.waitForSelector('tr.deleted[data-slug="tally-views"], tr[data-slug="tally-views"].deleted');
@@ -530,8 +574,11 @@ function rowsWith(text) {
   return `global $wpdb;
     $like = '%${text}%';
     $rows = $wpdb->get_col($wpdb->prepare("SELECT option_name FROM $wpdb->options WHERE option_name LIKE %s OR option_value LIKE %s", $like, $like));
-    foreach (['post', 'user', 'comment', 'term'] as $kind)
-      foreach ($wpdb->get_col($wpdb->prepare("SELECT meta_key FROM {$wpdb->{$kind . 'meta'}} WHERE meta_key LIKE %s OR meta_value LIKE %s", $like, $like)) as $key) $rows[] = "$kind: $key";
+    foreach (['post', 'user', 'comment', 'term'] as $kind) {
+      $table = $wpdb->{$kind . 'meta'};
+      $keys = $wpdb->get_col($wpdb->prepare("SELECT meta_key FROM $table WHERE meta_key LIKE %s OR meta_value LIKE %s", $like, $like));
+      foreach ($keys as $key) $rows[] = "$kind: $key";
+    }
     return $rows;`;
 }
 
@@ -546,6 +593,8 @@ const CONTENT = `
   };
   wp_delete_post(1, true);
   $lists = '[tally_top]<!-- wp:tally-views/top {"limit":3,"views":false} /-->';
+  $loop = '<!-- wp:query {"query":{"perPage":20,"postType":"post","inherit":false}} --><div><!-- wp:post-template -->'
+    . '<!-- wp:tally-views/views {"label":false} /--><!-- /wp:post-template --></div><!-- /wp:query -->';
   return [
     'shown' => $post('Shown', '[tally_views label="yes"]'),
     'plain' => $post('Plain', 'Text'),
@@ -558,7 +607,7 @@ const CONTENT = `
     'trashed' => $post('Trashed', '', ['post_status' => 'trash']),
     'blocks' => $post('Blocks', '<!-- wp:paragraph --><p>Text</p><!-- /wp:paragraph -->'),
     'page' => $post('Page', '', ['post_type' => 'page']),
-    'loop' => $post('Loop', '<!-- wp:query {"query":{"perPage":20,"postType":"post","inherit":false}} --><div><!-- wp:post-template --><!-- wp:tally-views/views {"label":false} /--><!-- /wp:post-template --></div><!-- /wp:query -->', ['post_type' => 'page']),
+    'loop' => $post('Loop', $loop, ['post_type' => 'page']),
     'week' => $post('Week', '[tally_top period="week"][tally_top period="week" limit="1" views="no"]', ['post_type' => 'page']),
     'list' => $post('List', $lists, ['post_type' => 'page']),
   ];`;

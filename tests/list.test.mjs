@@ -1,0 +1,107 @@
+// The script of a list of the most viewed posts, in a real browser: /top.js. And both scripts under the
+// strict policy of the README.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, beforeEach, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gzipSync } from "node:zlib";
+import { PUBLIC } from "../tools/shell.mjs";
+import { FAILURES, USER_AGENT, html, numbers, openBlog } from "./blog.mjs";
+import { NO_BROWSER } from "./browser.mjs";
+import { until } from "./visitors.mjs";
+import { ROOT, request } from "./workerd.mjs";
+
+const skip = NO_BROWSER;
+let blog, tally, pages, visit, pinged, set;
+before(async () => {
+  if (NO_BROWSER) return;
+  blog = await openBlog();
+  ({ tally, pages, visit, pinged, set } = blog);
+});
+beforeEach(() => blog?.forget());
+after(() => blog?.stop());
+
+test("the script is small", () => {
+  const bytes = gzipSync(readFileSync(join(PUBLIC, "top.js"))).length;
+  assert.ok(bytes <= 500, `${bytes} bytes`);
+});
+
+test("a list is filled with links to the most viewed posts", { skip }, async () => {
+  await blog.clear();
+  const posts = { "/a/long-story": 500_000, 'x"><script>alert(1)</script>': 490_000, 142: 480_000, "javascript:alert(1)": 470_000, "//evil.example/x": 460_000, "/caf\u00e9/b_c": 450_000 };
+  for (const [post, views] of Object.entries(posts)) await set(post, views);
+  const list = `<script defer src="${tally.url}/top.js"></script><ol data-top-views="6"><li>…</li></ol>`;
+  const links = '<a href="/named/" data-post="142">The <b>142nd</b></a> <a href="/a/long-story/?ref"></a> <a href="/a/long-story/index.html#x">A &lt;long&gt; story</a>';
+  pages["/home"] = () => html("", list + links, "de");
+  const page = await visit("/home");
+  page.on("dialog", () => assert.fail("alert"));
+  const entries = () => page.$$eval("li", (all) => all.map((one) => [one.textContent, one.querySelector("a")?.href]));
+  const found = await until(entries, (all) => all.length > 1);
+  assert.deepEqual(found, [
+    ["A <long> story 500.000", `${blog.url}/a/long-story/index.html#x`],
+    ["The 142nd 480.000", `${blog.url}/named/`],
+    // No other host's.
+    ["x 460.000", `${blog.url}//evil.example/x`],
+    ["b c 450.000", `${blog.url}/caf%C3%A9/b_c`],
+  ]);
+  assert.deepEqual(tally.requests, ["GET /top?limit=6&period=all"]);
+  assert.deepEqual(page.errors, []);
+});
+
+test("lists have periods and lengths of their own, and stay as they are where they cannot be had", { skip }, async () => {
+  await blog.clear();
+  await set("/only/set", 1_000_000);
+  for (const post of ["%2Fseen%2Fa", "%2Fseen%2Fb"]) await request(tally.direct, `/views/${post}`, { method: "POST", headers: { "User-Agent": USER_AGENT } });
+  await until(async () => (await request(tally.direct, "/top?period=day")).body, (body) => body.includes("/seen/b"));
+  const list = (attributes) => `<ul ${attributes}><li>…</li></ul>`;
+  pages["/lists"] = () =>
+    html(`<script defer src="${tally.url}/top.js"></script>`, list('data-top-views="1"') + list('data-top-views data-period="day"') + list('data-top-views="1000"'));
+  const page = await visit("/lists");
+  const lengths = () => page.$$eval("ul", (all) => all.map((one) => one.querySelectorAll("a").length));
+  const [one, ten, none] = await until(lengths, ([one, ten]) => one && ten);
+  assert.deepEqual([one, none], [1, 0]);
+  assert.ok(ten > 1 && ten <= 10, `${ten}`);
+  assert.deepEqual(tally.requests.sort(), ["GET /top?limit=1&period=all", "GET /top?limit=10&period=day", "GET /top?limit=1000&period=all"]);
+  for (const [what, fail] of Object.entries(FAILURES)) {
+    Object.assign(tally, { requests: [], fail });
+    // A new reader: the last one's browser has kept the list.
+    const page = await visit("/lists");
+    await until(() => tally.requests, (requests) => requests.length === 3);
+    await sleep(50);
+    assert.deepEqual(await page.$$eval("li", (items) => items.map((item) => item.textContent)), ["…", "…", "…"], what);
+    assert.deepEqual(page.errors, [], what);
+  }
+});
+
+test("the README's lines for a strict policy work as they stand", { skip }, async () => {
+  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  const here = (text) => text.replaceAll("https://tally.you.workers.dev", tally.url);
+  const tags = here(readme.match(/<script.* integrity=".*<\/script>/g).join("\n"));
+  const policy = here(/^Content-Security-Policy: (.*)$/m.exec(readme)[1]);
+  for (const file of ["views.js", "top.js"]) {
+    const digest = createHash("sha384").update(readFileSync(join(PUBLIC, file))).digest("base64");
+    assert.ok(readme.includes(`${file}" integrity="sha384-${digest}"`), `the integrity of ${file} is sha384-${digest}`);
+  }
+  await set("/strictly/top", 2_000_000);
+  const body = '<i data-views>–</i><ol data-top-views="1"></ol>';
+  const headers = { "Content-Security-Policy": policy };
+  pages["/strict"] = () => ({ headers, body: html(tags, body) });
+  const page = await visit("/strict");
+  assert.deepEqual(await until(() => numbers(page), ([text]) => text === "1"), ["1"]);
+  assert.equal(await until(() => page.textContent("ol"), (text) => text), "top 2,000,000");
+  // The author's switch is loaded besides.
+  const said = page.waitForEvent("dialog");
+  page.evaluate(() => (location.hash = "tally-skip")).catch(() => {});
+  const dialog = await said;
+  assert.match(dialog.message(), /not counted/);
+  await dialog.accept();
+
+  // And the script is held to what was hashed.
+  pages["/other"] = () => ({ headers, body: html(tags.replace(/sha384-..../g, "sha384-AAAA"), body) });
+  const other = await visit("/other");
+  tally.requests = [];
+  assert.deepEqual([await pinged(0), await numbers(other)], [[], ["–"]]);
+});
