@@ -5,49 +5,16 @@
 // - What is shown is asked for again every minute while the page is seen. An answer that fails or that
 //   is none leaves the last one where it is, and a notice tells.
 // - Ids are data: they become text and nothing else.
-//
-// First what is known and how it is said, then asking, then the page, then its chart.
 
-import uPlot from "uplot";
+import { SHAPES, answers, failures, load, pending } from "./dashboard/answers.js";
+import { makeChart } from "./dashboard/chart.js";
+import { REASONS, dayTime, digits, known, locale, longDate, moment, plural, since, sum, summary, views } from "./dashboard/words.js";
 
 /** The first is what is shown where none is chosen. */
 const PERIODS = ["all", "month", "week", "day"];
-/** How often to ask, how long to wait for an answer and when to say that it takes long; milliseconds. */
+/** How often to ask, and when to say that an answer takes long; in milliseconds. */
 const EVERY = 60_000;
-const PATIENCE = 15_000;
 const LONG = 3_000;
-
-/** Why a view is not counted: its name, and what that means. */
-const REASONS = new Map([
-  ["duplicate", ["Repeats", "The same visitor on the same post within half an hour (DEDUPE_SECONDS), or a ping that was sent twice."]],
-  ["bot", ["Crawlers", "Search engines, monitors and browsers without a person."]],
-  ["prefetch", ["Fetched ahead", "Pages that a browser loaded in case they are opened. Once they are, they count."]],
-  ["origin", ["Other sites", "Pages of sites that are not among ALLOWED_ORIGINS."]],
-  ["flood", ["Floods", "More views from one address in a minute than the rate limit lets through."]],
-]);
-
-const digits = new Intl.NumberFormat();
-const short = new Intl.NumberFormat(undefined, { notation: "compact" });
-const ago = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", timeZone: "UTC" });
-const longDate = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short", timeZone: "UTC" });
-/** The browser's language, which numbers and dates are in. */
-const { locale } = digits.resolvedOptions();
-
-/* What an answer has to be. */
-
-const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
-const isCounts = (value) => value !== null && typeof value === "object" && Object.values(value).every(isCount);
-const isTime = (text) => typeof text === "string" && !Number.isNaN(Date.parse(text));
-const isStats = ({ views, posts, not_counted: skipped, kv, published, adopted }) =>
-  isCounts({ views, posts }) && isCounts(skipped) && isCount(kv.writes) && isCount(kv.budget) &&
-  (published == null || isTime(published)) && (adopted == null || isCounts(adopted));
-const isTop = ({ posts }) => posts.every(({ post, views }) => typeof post === "string" && isCount(views));
-const isHistory = ({ days }) => days.length > 0 && days.every(({ day, views }) => isTime(day) && isCount(views));
-const isViews = ({ views }) => isCounts(views) && Object.keys(views).length === 1;
-
-/* What is chosen, and where it is asked for. */
 
 function chosen(search) {
   const query = new URLSearchParams(search);
@@ -73,99 +40,6 @@ function paths({ period, post }) {
   };
 }
 
-const SHAPES = { stats: isStats, top: isTop, site: isHistory, history: isHistory, views: isViews };
-
-/* How it is said. */
-
-const known = (count) => (Number.isFinite(count) ? digits.format(count) : "");
-const sum = (days) => days.reduce((total, { views }) => total + views, 0);
-const plural = (count, one, many) => `${digits.format(count)} ${count === 1 ? one : many}`;
-const views = (count) => plural(count, "view", "views");
-const dayTime = (day) => new Date(`${day}T00:00Z`);
-
-/** How long ago a moment was, in the largest unit that fits. A clock that is behind reads it as now. */
-function since(time, now) {
-  const seconds = Math.max(0, Math.round((now - time) / 1000));
-  if (seconds < 60) return ago.format(0, "second");
-  if (seconds < 3600) return ago.format(-Math.floor(seconds / 60), "minute");
-  if (seconds < 86_400) return ago.format(-Math.floor(seconds / 3600), "hour");
-  return ago.format(-Math.floor(seconds / 86_400), "day");
-}
-
-/** The chart in one sentence. */
-function summary(days, post) {
-  const most = days.reduce((most, day) => (day.views > most.views ? day : most));
-  const peak = most.views ? `, the most on ${longDate.format(dayTime(most.day))} with ${digits.format(most.views)}` : "";
-  return `${post ?? "The whole site"}: ${views(sum(days))} in ${days.length} days${peak}, ${digits.format(days.at(-1).views)} today.`;
-}
-
-/** Round whole numbers from 0 to `most` or above, at most five. */
-function scale(most) {
-  const least = Math.max(1, most / 4);
-  const power = 10 ** Math.floor(Math.log10(least));
-  const step = [1, 2, 5, 10].find((factor) => factor * power >= least) * power;
-  const steps = Math.max(1, Math.ceil(most / step));
-  return Array.from({ length: steps + 1 }, (_, i) => i * step);
-}
-
-/* Asking. */
-
-/** Why an answer failed; `refused` where it is the request that was wrong. */
-class Failure extends Error {
-  constructor(message, refused = false) {
-    super(message);
-    this.refused = refused;
-  }
-}
-
-/** By path: the last good answer, why the last try failed, and when the one that is under way began. */
-const answers = new Map();
-const failures = new Map();
-const pending = new Map();
-
-function load(path, isRight) {
-  if (pending.has(path)) return;
-  const done = () => {
-    pending.delete(path);
-    render();
-  };
-  const kept = (answer) => {
-    answers.set(path, answer);
-    failures.delete(path);
-  };
-  pending.set(path, Date.now());
-  ask(path, isRight).then(kept, (failure) => failures.set(path, failure)).then(done);
-}
-
-async function ask(path, isRight) {
-  const response = await reach(path);
-  const { ok, status } = response;
-  const body = await response.json().catch(unread);
-  if (!ok) {
-    const told = body?.error?.message;
-    const why = typeof told === "string" ? `${told}.` : "";
-    if (status === 400 && why) throw new Failure(why, true);
-    throw new Failure(`Tally answers with an error (${status}). ${why}`.trim());
-  }
-  try {
-    if (isRight(body)) return body;
-  } catch {
-    // It lacks what it should have.
-  }
-  throw new Failure("What Tally answers cannot be read.");
-}
-
-const reach = (path) => fetch(path, { signal: AbortSignal.timeout(PATIENCE) }).catch(unread);
-
-/** A body that is no JSON is left to who asked; without a connection there is nothing to look at. */
-function unread(error) {
-  if (error instanceof SyntaxError) return undefined;
-  const late = error.name === "TimeoutError";
-  throw new Failure(late ? `Tally has not answered for ${PATIENCE / 1000} seconds.` : "Tally does not answer.");
-}
-
-/* The page. */
-
 const at = (id) => document.getElementById(id);
 let choice = chosen(location.search);
 /** When it was asked for everything last. */
@@ -173,7 +47,7 @@ let asked = 0;
 
 function refresh() {
   asked = Date.now();
-  for (const [name, path] of Object.entries(paths(choice))) load(path, SHAPES[name]);
+  for (const [name, path] of Object.entries(paths(choice))) load(path, SHAPES[name], render);
   render();
 }
 
@@ -373,94 +247,6 @@ function make(tag, properties = {}, ...children) {
   element.append(...children);
   return element;
 }
-
-/* The chart. */
-
-/** A column for each day in `host`, in the colours of the style sheet. Tells which day is pointed at. */
-function makeChart(host, point) {
-  let plot;
-  let days = [];
-  const draw = () => {
-    plot?.destroy();
-    plot = undefined;
-    if (days.length && host.clientWidth) plot = new uPlot(options(host, days, point), columns(days), host);
-  };
-  const redraw = () => requestAnimationFrame(draw);
-  new ResizeObserver(() => plot?.width !== host.clientWidth && redraw()).observe(host);
-  for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "print"]) {
-    matchMedia(query).addEventListener("change", draw);
-  }
-  return {
-    show(next) {
-      days = next;
-      draw();
-    },
-  };
-}
-
-/** The days before today, and today, which is not over. */
-function columns(days) {
-  const today = days.length - 1;
-  const views = (isToday) => days.map(({ views }, i) => ((i === today) === isToday ? views : null));
-  return [days.map((_, i) => i), views(false), views(true)];
-}
-
-function options(host, days, point) {
-  const { clientWidth: width, clientHeight: height } = host;
-  const style = getComputedStyle(host);
-  const colour = (name) => style.getPropertyValue(name).trim();
-  const font = `12px ${style.fontFamily}`;
-  const heights = scale(Math.max(...days.map(({ views }) => views)));
-  const last = days.length - 1;
-  const column = { paths: uPlot.paths.bars({ size: [0.72, 28], radius: 0.15 }), points: { show: false } };
-  const axis = { stroke: colour("--quiet"), font, ticks: { show: false } };
-  return {
-    width,
-    height,
-    legend: { show: false },
-    cursor: {
-      y: false,
-      points: { show: false },
-      drag: { x: false, y: false },
-      move: (plot, left, top) => [left < 0 ? left : plot.valToPos(plot.posToIdx(left), "x"), top],
-    },
-    scales: { x: { time: false, range: [-0.6, last + 0.6] }, y: { range: [0, heights.at(-1)] } },
-    axes: [
-      {
-        ...axis,
-        grid: { show: false },
-        size: 24,
-        gap: 6,
-        splits: () => days.map((_, i) => i).filter((i) => (last - i) % 7 === 0),
-        values: (_, marks) => marks.map((i) => date.format(dayTime(days[i].day))),
-      },
-      {
-        ...axis,
-        grid: { stroke: colour("--line"), width: 1 },
-        gap: 8,
-        size: (plot, texts) => 12 + widest(plot.ctx, font, texts ?? []),
-        splits: () => heights,
-        values: (_, marks) => marks.map((mark) => short.format(mark)),
-      },
-    ],
-    series: [{}, { ...column, fill: colour("--bar") }, { ...column, fill: colour("--bar"), alpha: 0.5 }],
-    hooks: {
-      ready: [(plot) => host.style.setProperty("--step", `${plot.valToPos(1, "x") - plot.valToPos(0, "x")}px`)],
-      setCursor: [({ cursor }) => point(cursor.idx)],
-    },
-  };
-}
-
-/** How wide the widest of some texts is, in CSS pixels. */
-function widest(context, font, texts) {
-  context.save();
-  context.font = font;
-  const width = Math.max(0, ...texts.map((text) => context.measureText(text).width));
-  context.restore();
-  return Math.ceil(width);
-}
-
-/* Begin. */
 
 const tag = `<script defer src="${new URL("/views.js", location.origin)}"></script>`;
 write(at("tag"), tag);

@@ -57,10 +57,10 @@ function wasmOpt() {
   run("wasm-opt", [wasm, "-o", wasm, "-O3", ...features.map((feature) => `--enable-${feature}`)]);
 }
 
-/** Scripts and styles are minified, each with what it imports; everything else is copied. */
+/** Scripts and styles are minified, each with what it imports; other files are copied. */
 function bundlePages() {
   const from = join(ROOT, "public");
-  const files = readdirSync(from);
+  const files = readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
   const isBundled = (file) => /\.(js|css)$/.test(file);
   const entries = files.filter(isBundled).map((file) => join("public", file));
   run("esbuild", [
