@@ -54,7 +54,7 @@ export async function openBlog() {
     /** The pings, once there are so many and no more have come for a while. */
     async pinged(count) {
       await until(tally.pings, (pings) => pings.length >= count);
-      await sleep(400);
+      await sleep(700);
       return tally.pings();
     },
     /** Sends the readers home and takes the pages away. */
@@ -76,11 +76,12 @@ export async function openBlog() {
   };
 }
 
+const READABLE = { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" };
 /** Answers in a Tally's place, by what is wrong with them. */
 export const FAILURES = {
   "is down": (response) => response.destroy(),
   "does not answer": () => {},
-  "answers 500": (response) => response.writeHead(500).end('{"post":"142","views":7}'),
+  "answers 500": (response) => response.writeHead(500, READABLE).end('{"post":"142","views":7,"posts":[{"post":"/142","views":7}]}'),
   ...Object.fromEntries(
     [
       "", "<!DOCTYPE html><p>Welcome", "null", "7", '"7"', "[]", "[7]", "{", "{}", '{"views":7}', '{"views":"7"}', '{"views":[7]}',
@@ -88,10 +89,7 @@ export const FAILURES = {
       '{"post":"142","views":1e999}', '{"post":"142","views":null}', '{"post":"142","views":true}', '{"post":"142","views":[7]}',
       '{"post":"142","views":"<b>7</b>"}', '{"views":{"142":"<b>7</b>","143":null}}', '{"views":{"999":7}}', '{"views":["7"]}',
       '{"posts":[]}', '{"posts":"142"}', '{"posts":[7]}', '{"posts":[{"post":"/142"}]}', '{"posts":[{"views":7}]}', '{"posts":{"post":"/142","views":7}}',
-    ].map((body) => [
-      `answers ${body}`,
-      (response) => response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" }).end(body),
-    ]),
+    ].map((body) => [`answers ${body}`, (response) => response.writeHead(200, READABLE).end(body)]),
   ),
 };
 

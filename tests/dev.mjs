@@ -52,7 +52,7 @@ async function answering(url, log) {
 }
 
 /** A port that nobody listens on, as a command takes it. */
-function freePort() {
+export function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, "127.0.0.1", () => {
       const { port } = server.address();

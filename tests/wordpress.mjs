@@ -4,9 +4,9 @@
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { freePort } from "./dev.mjs";
 import { temporaryFolder } from "./workerd.mjs";
 
 const PACKAGES = ["php-cli", "php-mysql", "mariadb-server", "wordpress"];
@@ -37,8 +37,8 @@ process.once("SIGTERM", () => process.exit(1));
 /**
  * Installs it and starts it. `url` is on a host other than this machine's, which the browser of
  * browser.mjs opens all the same; who cannot, asks for `host` at `local`. `php(code)` answers what PHP
- * code returns inside of WordPress, and holds up all else here meanwhile;
- * `log()` is what PHP has complained about, and `stop()` resolves when everything has ended.
+ * code returns inside of WordPress, and holds up all else here meanwhile. `log()` is what PHP has
+ * complained about, and `stop()` resolves when everything has ended.
  */
 export async function startWordPress() {
   const folder = temporaryFolder();
@@ -195,14 +195,4 @@ export async function startBetween(target) {
   between.url = `http://127.0.0.1:${server.address().port}`;
   between.stop = () => server.close();
   return between;
-}
-
-/** A port that nobody listens on. */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }
