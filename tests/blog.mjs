@@ -1,11 +1,11 @@
-// A blog that shows its views, and its readers: pages on an origin of their own, a Tally on another,
-// between the two a network that writes down what passes and can fail, and a browser.
+// A blog that shows its views, and its readers: pages on an origin of their own, a Tally on another with a
+// network between the two, and a browser.
 
 import assert from "node:assert/strict";
-import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { launch } from "./browser.mjs";
 import { startDev } from "./dev.mjs";
+import { end, listen, startNetwork } from "./network.mjs";
 import { until } from "./visitors.mjs";
 import { request } from "./workerd.mjs";
 
@@ -61,7 +61,7 @@ export async function openBlog() {
     async forget() {
       for (const context of browser.contexts()) await context.close();
       for (const path of Object.keys(pages)) delete pages[path];
-      Object.assign(tally, { requests: [], fail: undefined });
+      tally.forget();
     },
     /** Has no post counted any more. */
     async clear() {
@@ -94,28 +94,25 @@ export const FAILURES = {
 };
 
 /**
- * Starts a Tally that counts repeats, with `vars`, behind http://tally.example. `requests` are those
- * for anything but the scripts, as `POST /views/142`; `fail` may be set to a function that is given
- * the response in the Worker's place.
+ * Starts a Tally that counts repeats, with `vars`, behind http://tally.example. `asked()` are the requests
+ * for anything but the scripts, as `POST /views/142`, `pings()` the views among them. `forget(fail)`
+ * forgets them, and has `fail` given the responses in the Worker's place from now on.
  */
 export async function startTally(vars = {}) {
   const dev = await startDev({ vars: { DEDUPE_SECONDS: 0, ...vars } });
-  const tally = { requests: [], fail: undefined };
-  const server = await listen((request, response) => {
-    const isScript = /^\/(views|top|skip)\.js/.test(request.url);
-    if (!isScript) tally.requests.push(`${request.method} ${decodeURIComponent(request.url)}`);
-    if (tally.fail && !isScript) return tally.fail(response, request);
-    pass(dev.url, request, response);
-  });
-  tally.direct = dev.url;
-  tally.url = `http://tally.example:${server.address().port}`;
-  tally.pings = () => tally.requests.filter((line) => line.startsWith("POST "));
-  tally.stop = async () => {
-    server.closeAllConnections();
-    server.close();
-    await dev.stop();
+  const network = await startNetwork(dev.url, (path) => /^\/(views|top|skip)\.js/.test(path));
+  const asked = () => network.requests.map(({ method, path }) => `${method} ${decodeURIComponent(path)}`);
+  return {
+    url: `http://tally.example:${network.port}`,
+    direct: dev.url,
+    asked,
+    pings: () => asked().filter((line) => line.startsWith("POST ")),
+    forget: (fail) => Object.assign(network, { requests: [], answer: fail }),
+    async stop() {
+      network.stop();
+      await dev.stop();
+    },
   };
-  return tally;
 }
 
 /**
@@ -124,36 +121,11 @@ export async function startTally(vars = {}) {
  */
 export async function startBlog(pages) {
   const server = await listen((request, response) => {
-    const page = pages(new URL(request.url, "http://blog.example"), request);
+    const page = pages(new URL(request.url, "http://blog.example"));
     const { headers = {}, body = page } = page ?? {};
     response.writeHead(page === undefined ? 404 : 200, { "Content-Type": "text/html; charset=utf-8", ...headers });
     response.end(body);
   });
   const { port } = server.address();
-  return {
-    port,
-    url: `http://blog.example:${port}`,
-    stop() {
-      server.closeAllConnections();
-      server.close();
-    },
-  };
-}
-
-function listen(answer) {
-  return new Promise((resolve) => {
-    const server = http.createServer(answer).listen(0, "127.0.0.1", () => resolve(server));
-  });
-}
-
-function pass(url, request, response) {
-  const { hostname, port } = new URL(url);
-  const { host, ...headers } = request.headers;
-  const { url: path, method } = request;
-  const onward = http.request({ hostname, port, path, method, headers }, (answer) => {
-    response.writeHead(answer.statusCode, answer.headers);
-    answer.pipe(response);
-  });
-  onward.on("error", () => response.destroy());
-  request.pipe(onward);
+  return { port, url: `http://blog.example:${port}`, stop: () => end(server) };
 }

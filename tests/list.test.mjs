@@ -47,7 +47,7 @@ test("a list is filled with links to the most viewed posts", { skip }, async () 
     ["x 460.000", `${blog.url}//evil.example/x`],
     ["b c 450.000", `${blog.url}/caf%C3%A9/b_c`],
   ]);
-  assert.deepEqual(tally.requests, ["GET /top?limit=6&period=all"]);
+  assert.deepEqual(tally.asked(), ["GET /top?limit=6&period=all"]);
   assert.deepEqual(page.errors, []);
 });
 
@@ -64,12 +64,12 @@ test("lists have periods and lengths of their own, and stay as they are where th
   const [one, ten, none] = await until(lengths, ([one, ten]) => one && ten);
   assert.deepEqual([one, none], [1, 0]);
   assert.ok(ten > 1 && ten <= 10, `${ten}`);
-  assert.deepEqual(tally.requests.sort(), ["GET /top?limit=1&period=all", "GET /top?limit=10&period=day", "GET /top?limit=1000&period=all"]);
+  assert.deepEqual(tally.asked().sort(), ["GET /top?limit=1&period=all", "GET /top?limit=10&period=day", "GET /top?limit=1000&period=all"]);
   for (const [what, fail] of Object.entries(FAILURES)) {
-    Object.assign(tally, { requests: [], fail });
+    tally.forget(fail);
     // A new reader: the last one's browser has kept the list.
     const page = await visit("/lists");
-    await until(() => tally.requests, (requests) => requests.length === 3);
+    await until(tally.asked, (requests) => requests.length === 3);
     await sleep(50);
     assert.deepEqual(await page.$$eval("li", (items) => items.map((item) => item.textContent)), ["…", "…", "…"], what);
     assert.deepEqual(page.errors, [], what);
@@ -102,6 +102,6 @@ test("the README's lines for a strict policy work as they stand", { skip }, asyn
   // And the script is held to what was hashed.
   pages["/other"] = () => ({ headers, body: html(tags.replace(/sha384-..../g, "sha384-AAAA"), body) });
   const other = await visit("/other");
-  tally.requests = [];
+  tally.forget();
   assert.deepEqual([await pinged(0), await numbers(other)], [[], ["–"]]);
 });

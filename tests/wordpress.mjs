@@ -1,9 +1,7 @@
 // A real WordPress of its own: Debian's files, PHP's web server and a MariaDB over a temporary folder.
-// And what stands between it and the Worker, to see what is asked and to break it.
 
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import http from "node:http";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./dev.mjs";
@@ -165,34 +163,3 @@ const THEME_PAGE = `<!doctype html><html <?php language_attributes(); ?>><head><
 <?php while (have_posts()) { the_post(); echo '<article>'; the_content(); echo '</article>'; } dynamic_sidebar('side'); wp_footer(); ?>
 </body></html>
 `;
-
-/**
- * What stands between WordPress and the Worker at `target`: `requests` are those that came, as
- * `{ method, path, body }`, and `answer`, where it is set, is the answer in the Worker's place, a text or
- * an object (`null`: it hangs up).
- */
-export async function startBetween(target) {
-  const between = { requests: [], answer: undefined };
-  const server = http.createServer(async (request, response) => {
-    const chunks = [];
-    for await (const chunk of request) chunks.push(chunk);
-    const body = Buffer.concat(chunks);
-    const { method, url: path, headers } = request;
-    between.requests.push({ method, path, body: body.toString() });
-    if (between.answer === null) return request.socket.destroy();
-    if (between.answer !== undefined) {
-      const given = between.answer;
-      response.writeHead(given.error ? 503 : 200, { "Content-Type": "application/json" });
-      return response.end(typeof given === "string" ? given : JSON.stringify(given));
-    }
-    const passed = http.request(new URL(path, target), { method, headers }, (answer) => {
-      response.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(response);
-    });
-    passed.on("error", () => request.socket.destroy()).end(body);
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  between.url = `http://127.0.0.1:${server.address().port}`;
-  between.stop = () => server.close();
-  return between;
-}

@@ -11,8 +11,9 @@ import { unzipSync } from "fflate";
 import { ROOT, say } from "../tools/shell.mjs";
 import { NO_BROWSER, launch } from "./browser.mjs";
 import { startDev } from "./dev.mjs";
+import { startNetwork } from "./network.mjs";
 import { until } from "./visitors.mjs";
-import { EDITOR, NO_WORDPRESS, OWNER, startBetween, startWordPress } from "./wordpress.mjs";
+import { EDITOR, NO_WORDPRESS, OWNER, startWordPress } from "./wordpress.mjs";
 import { request } from "./workerd.mjs";
 
 const PLUGIN = join(ROOT, "wordpress");
@@ -69,7 +70,7 @@ const skip = NO_WORDPRESS || NO_BROWSER;
 if (skip) say(`skipping the WordPress tests: ${skip}`);
 
 describe("on a real WordPress", { skip }, () => {
-  let wp, tally, between, browser, owner;
+  let wp, tally, network, browser, owner;
   /** The IDs of posts by name. */
   let posts;
   /** What pages have alerted. */
@@ -78,13 +79,13 @@ describe("on a real WordPress", { skip }, () => {
   before(async () => {
     zip();
     [wp, tally, browser] = await Promise.all([startWordPress(), startDev({ vars: { DEDUPE_SECONDS: 0, ADMIN_TOKEN: TOKEN } }), launch()]);
-    between = await startBetween(tally.url);
+    network = await startNetwork(tally.url);
     posts = wp.php(CONTENT);
     owner = await logIn(OWNER);
   });
   after(async () => {
     await browser?.close();
-    between?.stop();
+    network?.stop();
     await Promise.all([tally?.stop(), wp?.stop()]);
   });
 
@@ -126,18 +127,22 @@ describe("on a real WordPress", { skip }, () => {
 
   /** What `work` asks the Worker, by method and path. */
   async function asked(work) {
-    between.requests.length = 0;
+    network.requests.length = 0;
     await work();
-    return between.requests.map(({ method, path }) => `${method} ${path}`);
+    return network.requests.map(({ method, path }) => `${method} ${path}`);
   }
 
   /** Does `work` while the Worker answers this; null: while it is down. */
   async function answering(answer, work) {
-    between.answer = answer;
+    network.answer = (response) => {
+      if (answer === null) return response.destroy();
+      response.writeHead(answer.error ? 503 : 200, { "Content-Type": "application/json" });
+      response.end(typeof answer === "string" ? answer : JSON.stringify(answer));
+    };
     try {
       return await work();
     } finally {
-      between.answer = undefined;
+      network.answer = undefined;
     }
   }
 
@@ -177,8 +182,8 @@ describe("on a real WordPress", { skip }, () => {
     assert.equal(await owner.inputValue("#tally_views_url"), "https://tally.example");
     await saveUrl(`${wp.local}/`);
     assert.match(await owner.textContent(".tally-views-status"), /does not answer: What answers at this address is not Tally/);
-    assert.doesNotMatch((await saveUrl(`${between.url}/stats/`)).join(), /not the address/);
-    assert.equal(await owner.inputValue("#tally_views_url"), between.url);
+    assert.doesNotMatch((await saveUrl(`http://127.0.0.1:${network.port}/stats/`)).join(), /not the address/);
+    assert.equal(await owner.inputValue("#tally_views_url"), `http://127.0.0.1:${network.port}`);
     assert.match(await owner.textContent(".tally-views-status"), /^The Worker answers\. Views: 0, posts: 0\.$/);
     await answering(null, () => settings(owner));
     assert.match(await owner.textContent(".tally-views-status"), /^The Worker does not answer: /);
@@ -435,9 +440,9 @@ describe("on a real WordPress", { skip }, () => {
       assert.deepEqual(await answering(answer, () => send(TOKEN)), ["The Worker did not import: What answers at this address is not Tally."]);
     }
     for (let times = 0; times < 2; times++) {
-      between.requests.length = 0;
+      network.requests.length = 0;
       assert.deepEqual(await send(TOKEN), ["Posts imported: 3. Left out because they hold no number: 1."]);
-      const [{ method, path, body }, ...others] = between.requests;
+      const [{ method, path, body }, ...others] = network.requests;
       assert.deepEqual([method, path, others], ["POST", "/import?mode=max", []]);
       assert.deepEqual(JSON.parse(body), { [posts.old]: "5000", [posts.plain]: "77", [posts.fresh]: "1" });
       assert.equal(await exact(posts.old), 5000);
@@ -470,11 +475,11 @@ describe("on a real WordPress", { skip }, () => {
       return (await request(wp.local, "/wp-admin/admin.php?import=tally-views", { method: "POST", headers, body })).body;
     }
     const editor = await logIn(EDITOR);
-    between.requests.length = 0;
+    network.requests.length = 0;
     for (const [page, refusal] of [[owner, /The link you followed has expired/], [editor, /not allowed to import/]]) {
       assert.match(await sent(page), refusal);
     }
-    assert.deepEqual(between.requests, []);
+    assert.deepEqual(network.requests, []);
     await settings(editor);
     assert.match(await editor.textContent("body"), /not allowed/);
   });
@@ -487,10 +492,10 @@ describe("on a real WordPress", { skip }, () => {
     await admin(owner, "admin.php?import=tally-views");
     await owner.fill("#tally_views_token", TOKEN);
     await owner.check('[value="view_count"]');
-    between.requests.length = 0;
+    network.requests.length = 0;
     await Promise.all([owner.waitForNavigation(), owner.click("#tally_views_import")]);
     assert.match(await owner.textContent(".notice"), /Posts imported: 12,000\./);
-    assert.deepEqual(between.requests.map(({ body }) => Object.keys(JSON.parse(body)).length), [5000, 5000, 2000]);
+    assert.deepEqual(network.requests.map(({ body }) => Object.keys(JSON.parse(body)).length), [5000, 5000, 2000]);
     assert.equal(await exact(111999), 111999);
   });
 
