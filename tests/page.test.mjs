@@ -31,6 +31,18 @@ test("the script is small", () => {
   assert.ok(bytes("views.js") <= 800, `${bytes("views.js")} bytes`);
 });
 
+test("any page may use the scripts, and keep two of them for an hour", { skip }, async () => {
+  for (const file of ["/views.js", "/top.js", "/skip.js"]) {
+    const { status, headers } = await request(tally.direct, file);
+    assert.equal(status, 200);
+    assert.match(headers["content-type"], /^text\/javascript/);
+    assert.equal(headers["access-control-allow-origin"], "*");
+    assert.equal(headers["cross-origin-resource-policy"], "cross-origin");
+    assert.equal(headers["x-content-type-options"], "nosniff");
+    assert.match(headers["cache-control"], file === "/skip.js" ? /^public, max-age=0/ : /^public, max-age=3600/);
+  }
+});
+
 test("a page counts its view and shows the number", { skip }, async () => {
   pages["/hello/"] = () => html(script('data-post="142"'), "<i data-views>–</i> <b data-views=142>–</b>");
   const page = await visit("/hello/");
