@@ -67,10 +67,12 @@ impl Line<'_> {
         })
     }
 
-    /// By how many views the entry in Workers KV is wrong.
+    /// By how many views the entry in Workers KV is wrong; that of a post that is forgotten is wrong
+    /// altogether.
     pub fn gap(&self) -> u64 {
         match self.entry {
             Entry::None => self.total,
+            Entry::Count(1..) if self.total == 0 => u64::MAX,
             Entry::Count(views) => self.total.abs_diff(views),
             Entry::Foreign => 0,
         }

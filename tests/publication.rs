@@ -198,6 +198,20 @@ fn a_post_that_is_forgotten_loses_its_entry() {
 }
 
 #[test]
+fn what_is_forgotten_does_not_wait_for_what_has_grown() {
+    let mut site = published(&[("small", 1), ("big", 5)]);
+    site.settings.publish = DAY;
+    site.settings.writes = 3;
+    site.set("small", 0);
+    site.set("big", 9000);
+    site.set("new", 9000);
+    site.now += DAY;
+    let begun = site.begin().expect("changes");
+    assert!(begun.more);
+    assert_eq!(begun.entries.first(), due(&[("small", 0)]).first());
+}
+
+#[test]
 fn the_furthest_behind_come_first_as_far_as_the_budget_goes() {
     let mut site = Site::new(vec![]);
     site.settings.publish = DAY;

@@ -220,6 +220,7 @@ fn check_snapshot(site: &mut Site, model: &Model, adopted: u64) {
         }
     }
     let gap = |id: u8| match id {
+        0 if model.views(0) == 0 && adopted > 0 => u64::MAX,
         0 => model.views(0).abs_diff(adopted),
         1 => 0,
         _ => model.views(id),
