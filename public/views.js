@@ -8,23 +8,22 @@
 // the slash at the end.
 //
 // - Counts a post when it is seen, once, and again when a single-page site comes back to it.
-//   `data-skip="1"` counts nothing; `data-skip="0"` counts on localhost, in frames and where a program
+//   `data-skip="1"` in the tag, or in one that such a site has put in its place, counts nothing; `data-skip="0"` counts on localhost, in frames and where a program
 //   drives the browser, too.
 // - Fills every `[data-views]` with the views of the page's post, and every `[data-views="143"]` with
 //   those of 143, as the language of the place writes numbers; also those that come later. An element
 //   whose number is not known has the text that it came with; so has one for a post that is called
 //   like something in every object of JavaScript, such as `constructor`.
-// - Stores for one who does not want to be tracked, in the tab: `tally-POST`, that it was counted.
+// - Stores for one who does not want to be tracked, in the tab: `tallyPOST`, that it was counted.
 //   Obeys `tally-skip` in the local storage, which skip.js sets for `#tally-skip`.
 //
 // The page waits for nothing here, and no failure shows. It is not hooked into, either: that it has become
 // visible, has gone on or has grown is seen by looking twice a second, for which observers and listeners
 // would not fit into 800 bytes.
 
-const { dataset, src } = document.currentScript;
 /** The views of every post that was asked for; less than 0 until they are known. */
 const known = {};
-let first, post;
+let first, post, script;
 
 const identify = (text) => {
   try {
@@ -37,36 +36,38 @@ const identify = (text) => {
 };
 
 const ask = (ids, path, options) =>
-  fetch(new URL(path + ids.map(encodeURIComponent).join("&post="), src), options)
+  fetch(new URL(path + ids.map(encodeURIComponent).join("&post="), script.src), options)
     .then((response) => response.ok && response.json())
     .then((answer) =>
       ids.map((id, number) => {
         number = answer.post == id ? answer.views : answer.views[id];
         // An answer from a cache does not take back what is known.
-        if (Number.isInteger(number) && number >= known[id]) known[id] = number;
+        number < known[id] || (Number.isInteger(number) && (known[id] = number));
       }),
     )
     .catch((error) => error);
 
 const look = () => {
+  // A single-page site may have put another in the place of the first.
+  script = document.querySelector('[src*="/views.js"]') || script;
   // A page that is prerendered is hidden, too.
   if (document.hidden || /#tally-skip$/.test(location))
-    return document.hidden || import(new URL("skip.js", src));
+    return document.hidden || import(new URL("skip.js", script.src));
 
   const wanted = [];
   let next = identify(location);
   if (next == (first ??= next))
-    next = identify(dataset.post || document.querySelector("[rel=canonical]")?.href || location);
+    next = identify(script.dataset.post || document.querySelector("[rel=canonical]")?.href || location);
   if (next != post) {
     post = next;
     let skip =
-      (dataset.skip ||
+      (script.dataset.skip ||
         (navigator.webdriver || top != self || /^($|localhost|127\.|\[)/.test(location.host))) > 0;
     try {
       skip ||=
         localStorage["tally-skip"] > 0 ||
         ((navigator.globalPrivacyControl || navigator.doNotTrack) > 0 &&
-          sessionStorage["tally-" + post] == (sessionStorage["tally-" + post] = 1));
+          sessionStorage["tally" + post] == (sessionStorage["tally" + post] = 1));
     } catch {}
     if (!skip) ask([post], "views/", { method: "POST", keepalive: 1 }, (known[post] ??= -1));
   }
@@ -87,7 +88,7 @@ const look = () => {
   if (wanted[0]) ask(wanted, "views?post=");
 };
 
-self.tally ||= (
+document.tally ||= (
   addEventListener("pageshow", (event) => event.persisted && ask(Object.keys(known), "views?post=")),
   look(),
   setInterval(look, 500)

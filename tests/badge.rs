@@ -1,5 +1,7 @@
 //! The badge.
 
+#![allow(clippy::unwrap_used)]
+
 use tally::badge::{Badge, Color, MAX_LABEL};
 use tally::error::Error;
 

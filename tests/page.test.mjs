@@ -159,6 +159,26 @@ test("a single-page site counts every post that it goes to", { skip }, async () 
   assert.deepEqual(page.errors, []);
 });
 
+test("a single-page site that puts another tag in the place of the first is obeyed", { skip }, async () => {
+  pages["/start"] = () => html("", script('data-skip="1"') + "<i data-views>–</i>");
+  const page = await visit("/start");
+  await shown(page, ([text]) => text === "0");
+  const goTo = (path, tag) =>
+    page.evaluate(([path, tag]) => {
+      history.pushState(null, "", path);
+      document.querySelector("script").outerHTML = tag;
+    }, [path, tag]);
+  await goTo("/swapped", script());
+  assert.deepEqual(await pinged(1), ["POST /views//swapped"]);
+  await goTo("/start", script('data-skip="1"'));
+  await goTo("/again", script('data-skip="1"'));
+  assert.deepEqual((await pinged(1)).length, 1);
+  // Without any it goes on as it was told last.
+  await goTo("/gone", "");
+  assert.deepEqual((await pinged(1)).length, 1);
+  assert.deepEqual(page.errors, []);
+});
+
 test("a page in a background tab counts when it is shown", { skip }, async () => {
   pages["/behind"] = () => html(script());
   // The headless browser has no background; the page is told of one.
