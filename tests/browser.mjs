@@ -1,6 +1,6 @@
 // The browsers of the tests: Chromium's headless shell for Linux on x64, which comes through npm and is
 // driven by Playwright; and a whole Chromium, where the machine has one: CHROME names it, or it is on
-// the PATH. The shell has no back/forward cache; elsewhere the whole one serves for all.
+// the PATH. The shell has no back/forward cache and no background; elsewhere the whole one serves for all.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ const WHOLE = process.env.CHROME ?? onPath("chromium", "google-chrome");
 /** Why there is no browser; false where there is one. */
 export const NO_BROWSER = !HAS_SHELL && !WHOLE && "there is no browser: CHROME may name a Chromium";
 /** Why there is no whole one; false where there is one. */
-export const NO_WHOLE_BROWSER = !WHOLE && "the browser from npm has no back/forward cache: CHROME may name a Chromium";
+export const NO_WHOLE_BROWSER = !WHOLE && "the browser from npm has no background and no back/forward cache: CHROME may name a Chromium";
 
 /** What Chromium is started with: every host of `.example` is this machine, no other is asked. */
 export const ARGS = [

@@ -179,20 +179,6 @@ test("a single-page site that puts another tag in the place of the first is obey
   assert.deepEqual(page.errors, []);
 });
 
-test("a page in a background tab counts when it is shown", { skip }, async () => {
-  pages["/behind"] = () => html(script());
-  // The headless browser has no background; the page is told of one.
-  const init = () => {
-    let hidden = true;
-    Object.defineProperty(document, "hidden", { get: () => hidden });
-    self.show = () => (hidden = false);
-  };
-  const page = await visit("/behind", { init });
-  assert.deepEqual(await pinged(0), []);
-  await page.evaluate(() => self.show());
-  assert.deepEqual(await pinged(1), ["POST /views//behind"]);
-});
-
 test("programs, frames and the author's own machine do not count, unless asked to", { skip }, async () => {
   await set("frame", 5);
   const body = '<i data-views="frame">–</i>';
@@ -332,8 +318,8 @@ test("an author toggles with #tally-skip whether to be counted", { skip }, async
   assert.match(said[4], /stores nothing/);
 });
 
-// A debugger switches prerendering and the back/forward cache off: these pages drive themselves and
-// report to their server, until `isDone`.
+// A debugger switches prerendering and the back/forward cache off, and the shell has no background: these
+// pages drive themselves and report to their server, until `isDone`.
 const report = (what) => `fetch("/report?" + encodeURIComponent(JSON.stringify(${what})))`;
 async function undriven(path, isDone) {
   const reports = [];
@@ -341,7 +327,7 @@ async function undriven(path, isDone) {
     reports.push(JSON.parse(decodeURIComponent(url.search.slice(1))));
     return "";
   };
-  const browser = await spawnBrowser(blog.url + path, `--user-agent=${USER_AGENT}`);
+  const browser = await spawnBrowser(blog.url + path, `--user-agent=${USER_AGENT}`, "--disable-popup-blocking");
   try {
     return await until(() => reports, isDone, 20);
   } finally {
@@ -357,12 +343,43 @@ test("a prerendered page counts once it is shown", { skip }, async () => {
   pages["/ahead"] = () => html(`${script()}<script>${tell}; document.onprerenderingchange = () => ${report('"activated"')}</script>`);
   let early;
   const reports = await undriven("/before", (reports) => {
-    if (!reports.includes("activated")) early = [...tally.asked()];
+    if (!reports.includes("activated")) early = tally.asked();
     return reports.length > 1 && tally.pings().length;
   });
   assert.deepEqual(reports, ["prerendering", "activated"]);
   assert.deepEqual(early, []);
   assert.deepEqual(await pinged(1), ["POST /views//ahead"]);
+});
+
+test("a page in a background tab counts when it is shown", { skip: NO_WHOLE_BROWSER }, async () => {
+  pages["/front"] = () => html('<script>open("/cover"); setTimeout(() => (location = "/behind"), 500)</script>');
+  pages["/cover"] = () => html("<script>setTimeout(close, 3000)</script>");
+  pages["/behind"] = () =>
+    html(`${script()}<script>
+      ${report('document.hidden ? "behind" : "in front"')};
+      document.onvisibilitychange = () => ${report('"shown"')};
+    </script>`);
+  let early;
+  const reports = await undriven("/front", (reports) => {
+    if (!reports.includes("shown")) early = tally.asked();
+    return reports.length > 1 && tally.pings().length;
+  });
+  assert.deepEqual(reports, ["behind", "shown"]);
+  assert.deepEqual(early, []);
+  assert.deepEqual(await pinged(1), ["POST /views//behind"]);
+});
+
+test("when it is told that it is in the background, as well", { skip }, async () => {
+  pages["/behind"] = () => html(script());
+  const init = () => {
+    let hidden = true;
+    Object.defineProperty(document, "hidden", { get: () => hidden });
+    self.show = () => (hidden = false);
+  };
+  const page = await visit("/behind", { init });
+  assert.deepEqual(await pinged(0), []);
+  await page.evaluate(() => self.show());
+  assert.deepEqual(await pinged(1), ["POST /views//behind"]);
 });
 
 test("a page from the back/forward cache shows new numbers and does not count again", { skip: NO_WHOLE_BROWSER }, async () => {
