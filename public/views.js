@@ -8,8 +8,8 @@
 // the slash at the end.
 //
 // - Counts a post when it is seen, once, and again when a single-page site comes back to it.
-//   `data-skip="1"` in the tag, or in one that such a site has put in its place, counts nothing; `data-skip="0"` counts on localhost, in frames and where a program
-//   drives the browser, too.
+//   `data-skip="1"` in the tag, or in one that such a site has put in its place, counts nothing;
+//   `data-skip="0"` counts on localhost, in frames and where a program drives the browser, too.
 // - Fills every `[data-views]` with the views of the page's post, and every `[data-views="143"]` with
 //   those of 143, as the language of the place writes numbers; also those that come later. An element
 //   whose number is not known has the text that it came with; so has one for a post that is called
