@@ -42,7 +42,7 @@ describe("publishing", { concurrency: true }, () => {
         const { ":snapshot": snapshot, ...entries } = (await tally.kv()).entries;
         return { ...entries, snapshot: typeof snapshot };
       };
-      const written = (count) => (entries) => entries["142"] === count;
+      const written = (count) => (entries) => entries["142"] === count && entries["143"];
       assert.deepEqual(await until(entries, written("3")), { 142: "3", 143: "1", snapshot: "string" });
       await published(tally, "142", 3);
       const before = writes(await tally.kv());
