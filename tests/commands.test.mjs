@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { startDev } from "./dev.mjs";
-import { ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { ROOT, request, temporaryFolder } from "./workerd.mjs";
 
 /** Runs a script of the project; its exit status, output and seconds. */
 function script(file, env = {}) {

@@ -71,7 +71,8 @@ test("lists have periods and lengths of their own, and stay as they are where th
     tally.forget(fail);
     // A new reader: the last one's browser has kept the list.
     const page = await visit("/lists");
-    await until(tally.asked, (requests) => requests.length === 3);
+    const asked = await until(tally.asked, (requests) => requests.length === 3);
+    assert.equal(asked.length, 3, what);
     await sleep(50);
     assert.deepEqual(await page.$$eval("li", (items) => items.map((item) => item.textContent)), ["…", "…", "…"], what);
     assert.deepEqual(page.errors, [], what);

@@ -236,7 +236,8 @@ test("a Tally that fails leaves the page alone", { skip }, async () => {
   for (const [what, fail] of Object.entries(FAILURES)) {
     tally.forget(fail);
     await page.goto(`${blog.url}/142`);
-    await until(tally.asked, (requests) => requests.length === 2);
+    const asked = await until(tally.asked, (requests) => requests.length === 2);
+    assert.equal(asked.length, 2, what);
     await sleep(600);
     assert.deepEqual(await numbers(page), ["–", "…"], what);
     assert.deepEqual(page.errors, [], what);
