@@ -4,64 +4,51 @@
 //!
 //! ```text
 //! fetch (here)
-//!   -> route          pure   what is asked for: method, path, query -> Route
+//!   -> http/route             what is asked for: method, path, query -> Route
 //!
 //!   a counter:
-//!   -> counter        edge   the client calls the object of that name over RPC
-//!   -> format         pure   the body
+//!   -> edge/worker/counter    calls the object of that name over RPC
+//!   -> http/format            the body
 //!
 //!   posts' views:
-//!   -> views/pings    edge   may it count (visit, pure)? then the ledger is called over RPC
-//!      views/reads    edge   the published snapshot (publish, edge; snapshot, pure)
-//!      views/owner    edge   imports and exports (portable, pure), and the ledger
-//!   -> answer         pure   the body, in JSON (or badge, in SVG)
+//!   -> edge/worker/pings      may it count (http/visit)? then the ledger is called over RPC
+//!      edge/worker/reads      what was published
+//!      edge/worker/owner      imports and exports (http/portable), and the ledger
+//!   -> http/answer            the body, in JSON (or http/badge, in SVG)
 //!
-//!   -> reply          edge   the response
+//!   -> edge/platform/reply    the response
 //!
 //! in an object:
-//!   counter, ledger   edge   the methods that are called
-//!   -> count, tally   pure   what changes
-//!   -> storage        edge   when it is written (commit, pure)
+//!   edge/object/counter, ledger   the methods that are called
+//!   -> base/count, books/         what changes
+//!   -> edge/platform/storage      when it is written (batch/commit)
 //! in the ledger's alarm:
-//!   -> tally          pure   what is to be published, and when (budget)
-//!   -> publish        edge   Workers KV
+//!   -> books/                     what is to be published, and when (published/budget)
+//!   -> edge/platform              Workers KV
 //! ```
 //!
-//! [`id`], [`count`], [`record`] and [`time`] are the types that travel, [`error`] is what can go
-//! wrong. The pure modules know nothing of Workers and are tested natively (`tests/*.rs`); the edge
-//! modules parse, call and render, and are tested on workerd (`tests/*.test.mjs`). `entry.js` is the
-//! module that the runtime loads.
+//! Folders are rooms, in the order of the modules below; a room imports only those before it, and only
+//! [`edge`] knows of Workers. The others decide, and are tested natively (`tests/*.rs`); the edge
+//! parses, calls and renders, and is tested on workerd (`tests/*.test.mjs`). `entry.js` is the module
+//! that the runtime loads.
 
-pub mod answer;
-pub mod badge;
-pub mod budget;
-pub mod commit;
-pub mod count;
-mod counter;
-pub mod error;
-pub mod format;
-pub mod id;
-mod ledger;
-pub mod page;
-pub mod portable;
-mod publish;
-pub mod record;
-mod reply;
-pub mod route;
-pub mod seen;
-pub mod settings;
-pub mod snapshot;
-mod storage;
-pub mod tally;
-pub mod time;
-pub mod top;
-mod views;
-pub mod visit;
+pub mod base;
+pub mod model;
 
-use format::Format;
-use route::{Action, Route};
+pub mod batch;
+pub mod published;
+
+pub mod books;
+
+pub mod http;
+
+mod edge;
+
+use edge::platform::reply;
+use edge::worker::{self as views, Context, counter};
+use http::format::Format;
+use http::route::{self, Action, Route};
 use std::panic;
-use views::Context;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{JsString, Promise};
 use worker::web_sys::Request;

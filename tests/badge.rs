@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use tally::badge::{Badge, Color, MAX_LABEL};
-use tally::error::Error;
+use tally::base::error::Error;
+use tally::base::limits::MAX_LABEL;
+use tally::http::badge::{Badge, Color};
 
 fn badge(label: Option<&str>, color: Option<&str>) -> Result<Badge, Error> {
     Badge::parse(label.map(str::to_owned), color.map(str::to_owned))

@@ -6,13 +6,14 @@
 mod site;
 
 use site::{START, Site, at, post};
-use tally::count::MAX;
-use tally::error::Error;
-use tally::id::PostId;
-use tally::page;
-use tally::record::{Period, Record};
-use tally::tally::{Mode, Outcome};
-use tally::time::DAY;
+use tally::base::error::Error;
+use tally::base::id::PostId;
+use tally::base::limits::MAX_COUNT as MAX;
+use tally::base::time::DAY;
+use tally::model::mode::Mode;
+use tally::model::outcome::Outcome;
+use tally::model::page;
+use tally::model::record::{Period, Record};
 
 const WINDOW: u32 = 1800;
 

@@ -7,9 +7,9 @@ mod site;
 
 use proptest::prelude::*;
 use site::{START, Site, at};
-use tally::budget::Budget;
-use tally::settings::Settings;
-use tally::time::DAY;
+use tally::base::settings::Settings;
+use tally::base::time::DAY;
+use tally::published::budget::Budget;
 
 /// The midnight that the first day begins at.
 const FIRST: u32 = START - DAY / 2;

@@ -3,9 +3,10 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::commit::{GroupCommit, Step};
-use tally::count::{Amount, Count, MAX};
-use tally::error::Error;
+use tally::base::count::{Amount, Count};
+use tally::base::error::Error;
+use tally::base::limits::MAX_COUNT as MAX;
+use tally::batch::commit::{GroupCommit, Step};
 
 fn amount(integer: i64) -> Amount {
     Amount::from_number(integer as f64).expect("an amount")

@@ -3,9 +3,9 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::count::Count;
-use tally::error::Error;
-use tally::format::Format;
+use tally::base::count::Count;
+use tally::base::error::Error;
+use tally::http::format::Format;
 
 #[test]
 fn json_is_given_to_those_who_name_it() {

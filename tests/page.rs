@@ -2,9 +2,9 @@
 
 #![allow(clippy::expect_used)]
 
-use tally::id::PostId;
-use tally::page::{self, Entry, Page, Post};
-use tally::time::{DAY, Time};
+use tally::base::id::PostId;
+use tally::base::time::{DAY, Time};
+use tally::model::page::{self, Entry, Page, Post};
 
 #[test]
 fn a_page_is_written_as_before() {

@@ -3,12 +3,13 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::count::MAX;
-use tally::error::Error;
-use tally::id::PostId;
-use tally::portable::{Format, count, count_body};
-use tally::record::Record;
-use tally::time::{DAY, Time};
+use tally::base::count::parse_views;
+use tally::base::error::Error;
+use tally::base::id::PostId;
+use tally::base::limits::MAX_COUNT as MAX;
+use tally::base::time::{DAY, Time};
+use tally::http::portable::{Format, count_body};
+use tally::model::record::Record;
 
 const ALL: [Format; 3] = [Format::Json, Format::Ndjson, Format::Csv];
 const START: u32 = 20_000 * DAY;
@@ -270,7 +271,7 @@ fn counts() {
         ("007", 7),
         ("9007199254740991", most),
     ] {
-        assert_eq!(count(text), Ok(views), "{text}");
+        assert_eq!(parse_views(text), Ok(views), "{text}");
         assert_eq!(count_body(text), Ok(views), "{text}");
         assert_eq!(
             count_body(&format!("{{\"views\":\"{}\"}}", text.trim())),
@@ -296,7 +297,7 @@ fn counts() {
         "{\"views\":[]}",
         "{\"views\":9007199254740992}",
     ] {
-        assert_eq!(count(text), Err(Error::InvalidCount), "{text}");
+        assert_eq!(parse_views(text), Err(Error::InvalidCount), "{text}");
         assert_eq!(count_body(text), Err(Error::InvalidCount), "{text}");
     }
 }

@@ -5,10 +5,11 @@
 mod site;
 
 use site::{START, Site, at, post};
-use tally::id::PostId;
-use tally::tally::{Adopted, Part, Publication, Rows, Tally};
-use tally::time::DAY;
-use tally::visit::Reason;
+use tally::base::id::PostId;
+use tally::base::time::DAY;
+use tally::books::tally::{Part, Publication, Rows, Tally};
+use tally::model::reason::Reason;
+use tally::published::snapshot::Adopted;
 
 /// The midnight after the first day's noon.
 const MIDNIGHT: u32 = START + DAY / 2;

@@ -4,9 +4,10 @@
 
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-use tally::count::MAX;
-use tally::record::{DAYS, HOURS, Period, Record};
-use tally::time::{DAY, Day, Hour, Time};
+use tally::base::limits::DAYS;
+use tally::base::limits::MAX_COUNT as MAX;
+use tally::base::time::{DAY, Day, Hour, Time};
+use tally::model::record::{HOURS, Period, Record};
 
 const HOUR: u32 = 3600;
 const MOST: u64 = MAX as u64;

@@ -3,10 +3,11 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::count::Amount;
-use tally::error::{ALLOW, Error};
-use tally::id::{CounterName, MAX_NAME_BYTES};
-use tally::route::{Action, Route};
+use tally::base::count::Amount;
+use tally::base::error::{ALLOW, Error};
+use tally::base::id::CounterName;
+use tally::base::limits::MAX_NAME_BYTES;
+use tally::http::route::{Action, Route};
 
 fn get(target: &str) -> Result<Route, Error> {
     Route::parse("GET", &format!("http://localhost:8787{target}"))

@@ -3,9 +3,9 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::id::PostId;
-use tally::seen::{ID_SECONDS, Key, Mark, Salts, Seen};
-use tally::time::{DAY, Time};
+use tally::base::id::PostId;
+use tally::base::time::{DAY, Time};
+use tally::books::seen::{ID_SECONDS, Key, Mark, Salts, Seen};
 
 const WINDOW: u32 = 1800;
 /// A midnight.

@@ -7,12 +7,13 @@ mod site;
 use proptest::prelude::*;
 use site::{Site, at, post};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use tally::id::PostId;
-use tally::record::{Period, Record};
-use tally::snapshot::Snapshot;
-use tally::tally::{Mode, Outcome};
-use tally::time::DAY;
-use tally::visit::Reason;
+use tally::base::id::PostId;
+use tally::base::time::DAY;
+use tally::model::mode::Mode;
+use tally::model::outcome::Outcome;
+use tally::model::reason::Reason;
+use tally::model::record::{Period, Record};
+use tally::published::snapshot::Snapshot;
 
 const WINDOW: u32 = 1800;
 

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::time::{DAY, Day, Hour, Time};
+use tally::base::time::{DAY, Day, Hour, Time};
 
 /// The days from 1970-01-01 to 2105-12-31.
 const DAYS: u32 = 136 * 365 + 33;

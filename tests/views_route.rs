@@ -3,13 +3,14 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::badge::Badge;
-use tally::error::Error;
-use tally::id::{MAX_ID_BYTES, MAX_POST_BYTES, PingId, PostId};
-use tally::portable::Format;
-use tally::record::Period;
-use tally::route::{Owner, Route, Views, is_of_views};
-use tally::tally::Mode;
+use tally::base::error::Error;
+use tally::base::id::{PingId, PostId};
+use tally::base::limits::{MAX_ID_BYTES, MAX_POST_BYTES};
+use tally::http::badge::Badge;
+use tally::http::portable::Format;
+use tally::http::route::{Owner, Route, Views, is_of_views};
+use tally::model::mode::Mode;
+use tally::model::record::Period;
 
 fn ask(method: &str, target: &str) -> Result<Route, Error> {
     Route::parse(method, &format!("https://tally.example{target}"))

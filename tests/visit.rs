@@ -3,9 +3,10 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::error::Error;
-use tally::settings::Settings;
-use tally::visit::{Reason, Signals, allowed, is_curl, is_set, network};
+use tally::base::error::Error;
+use tally::base::settings::Settings;
+use tally::http::visit::{Signals, allowed, is_curl, is_set, network};
+use tally::model::reason::Reason;
 
 /// Settings from `NAME=value` texts, and the names of those that were refused.
 fn parse(vars: &[&str]) -> (Settings, Vec<String>) {

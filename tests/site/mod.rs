@@ -5,13 +5,14 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use tally::error::Error;
-use tally::id::PostId;
-use tally::record::Record;
-use tally::settings::Settings;
-use tally::snapshot::Snapshot;
-use tally::tally::{Outcome, Part, Ping, Publication, Published, Rows, Tally};
-use tally::time::{DAY, Time};
+use tally::base::error::Error;
+use tally::base::id::PostId;
+use tally::base::settings::Settings;
+use tally::base::time::{DAY, Time};
+use tally::books::tally::{Part, Ping, Publication, Published, Rows, Tally};
+use tally::model::outcome::Outcome;
+use tally::model::record::Record;
+use tally::published::snapshot::Snapshot;
 
 /// A noon.
 pub const START: u32 = 20_000 * DAY + DAY / 2;

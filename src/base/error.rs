@@ -1,0 +1,199 @@
+//! Everything that can go wrong, and what a client is told of it.
+//!
+//! An [`Error`] is all that leaves the Worker: a status, a stable code and a sentence.
+//! What the platform said goes to the log.
+
+use crate::base::limits::{
+    DAYS, MAX_COUNT, MAX_ID_BYTES, MAX_LABEL, MAX_LIMIT, MAX_NAME_BYTES, MAX_POST_BYTES, MAX_POSTS,
+};
+
+/// A request that was refused or could not be served. Nothing was counted, except where
+/// [`Error::Unavailable`] says that this is unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// No such path.
+    NotFound,
+    /// A method other than those that are listed.
+    MethodNotAllowed(&'static str),
+    /// A counter name of more than [`MAX_NAME_BYTES`] bytes.
+    NameTooLong,
+    /// An amount that is not an integer of at most [`MAX_COUNT`] either way.
+    InvalidAmount,
+    /// A count that would leave ±[`MAX_COUNT`].
+    OutOfRange,
+    /// The stored value is not an integer within ±[`MAX_COUNT`]; some other program wrote it.
+    NotACount,
+    /// A post id that is none.
+    InvalidPost,
+    /// A percent-encoding that is none, or not of UTF-8.
+    InvalidEncoding,
+    /// No post where one or more are to be named.
+    MissingPost,
+    /// More than [`MAX_POSTS`] posts in one request.
+    TooManyInRequest,
+    /// A `limit` that is not within 1 to [`MAX_LIMIT`].
+    InvalidLimit,
+    /// A `period` that is none.
+    InvalidPeriod,
+    /// A `days` that is not within 1 to [`DAYS`].
+    InvalidDays,
+    /// A label of a badge that has more than [`MAX_LABEL`] characters, or one that is no text.
+    InvalidLabel,
+    /// A color that is none.
+    InvalidColor,
+    /// An id of a ping that is empty or has more than [`MAX_ID_BYTES`] bytes.
+    InvalidId,
+    /// A page of a site that may not ping.
+    ForeignOrigin,
+    /// Too many pings from one address.
+    TooManyPings,
+    /// A ping with a body that it has no use for.
+    PingTooLarge,
+    /// There is no room for another post.
+    TooManyPosts,
+    /// A wrong token, or none.
+    Unauthorized,
+    /// A `format` that is none.
+    InvalidFormat,
+    /// A `mode` that is none.
+    InvalidMode,
+    /// A body that is not a count.
+    InvalidCount,
+    /// A body of more bytes than these.
+    BodyTooLarge(usize),
+    /// An import that cannot be read, and the line where that shows.
+    InvalidImport(u32),
+    /// Nothing was published yet that could be read, or Workers KV does not answer.
+    Unpublished,
+    /// What was in Workers KV is still being taken over.
+    Adopting,
+    /// Stored bytes that make no sense; some other program wrote them.
+    Unreadable,
+    /// The object could not be asked, or its answer was lost.
+    Unavailable,
+}
+
+/// The methods that a counter answers, as the `Allow` header lists them.
+pub const ALLOW: &str = "GET, HEAD, POST";
+
+impl Error {
+    /// The HTTP status.
+    pub fn status(self) -> u16 {
+        self.public().0
+    }
+
+    /// A stable word for programs.
+    pub fn code(self) -> &'static str {
+        self.public().1
+    }
+
+    fn public(self) -> (u16, &'static str) {
+        match self {
+            Error::NotFound => (404, "not_found"),
+            Error::MethodNotAllowed(_) => (405, "method_not_allowed"),
+            Error::NameTooLong => (400, "name_too_long"),
+            Error::InvalidAmount => (400, "invalid_amount"),
+            Error::OutOfRange => (409, "out_of_range"),
+            Error::NotACount => (500, "not_a_count"),
+            Error::InvalidPost => (400, "invalid_post"),
+            Error::InvalidEncoding => (400, "invalid_encoding"),
+            Error::MissingPost => (400, "missing_post"),
+            Error::TooManyInRequest => (400, "too_many_in_request"),
+            Error::InvalidLimit => (400, "invalid_limit"),
+            Error::InvalidPeriod => (400, "invalid_period"),
+            Error::InvalidDays => (400, "invalid_days"),
+            Error::InvalidLabel => (400, "invalid_label"),
+            Error::InvalidColor => (400, "invalid_color"),
+            Error::InvalidId => (400, "invalid_id"),
+            Error::ForeignOrigin => (403, "origin"),
+            Error::TooManyPings => (429, "flood"),
+            Error::PingTooLarge | Error::BodyTooLarge(_) => (413, "body_too_large"),
+            Error::TooManyPosts => (409, "too_many_posts"),
+            Error::Unauthorized => (401, "unauthorized"),
+            Error::InvalidFormat => (400, "invalid_format"),
+            Error::InvalidMode => (400, "invalid_mode"),
+            Error::InvalidCount => (400, "invalid_count"),
+            Error::InvalidImport(_) => (400, "invalid_import"),
+            Error::Unpublished => (503, "unpublished"),
+            Error::Adopting => (503, "adopting"),
+            Error::Unreadable => (500, "unreadable"),
+            Error::Unavailable => (503, "unavailable"),
+        }
+    }
+}
+
+/// The sentence for people.
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Error::MethodNotAllowed(allow) => write!(f, "Method not allowed; use one of {allow}"),
+            Error::NameTooLong => write!(f, "A name has at most {MAX_NAME_BYTES} bytes"),
+            Error::InvalidAmount => {
+                write!(
+                    f,
+                    "An amount is an integer from -{MAX_COUNT} to {MAX_COUNT}"
+                )
+            }
+            Error::OutOfRange => {
+                write!(
+                    f,
+                    "The count would leave -{MAX_COUNT} to {MAX_COUNT}; it is unchanged"
+                )
+            }
+            Error::NotACount => {
+                write!(
+                    f,
+                    "The stored value is not an integer from -{MAX_COUNT} to {MAX_COUNT}"
+                )
+            }
+            Error::InvalidPost => write!(
+                f,
+                "A post is 1 to {MAX_POST_BYTES} bytes of UTF-8 without control characters, and does not start with a colon"
+            ),
+            Error::TooManyInRequest => write!(f, "A request asks for at most {MAX_POSTS} posts"),
+            Error::InvalidLimit => write!(f, "A limit is an integer from 1 to {MAX_LIMIT}"),
+            Error::InvalidDays => write!(f, "Days are an integer from 1 to {DAYS}"),
+            Error::InvalidLabel => write!(
+                f,
+                "A label has at most {MAX_LABEL} characters, none of them a control character"
+            ),
+            Error::InvalidId => write!(f, "The id of a ping has 1 to {MAX_ID_BYTES} bytes"),
+            Error::InvalidCount => write!(
+                f,
+                r#"The body is a count, an integer from 0 to {MAX_COUNT}, or {{"views":count}}"#
+            ),
+            Error::BodyTooLarge(most) => write!(f, "This body may have at most {most} bytes"),
+            Error::InvalidImport(line) => write!(
+                f,
+                "Line {line} is not a post with its views; nothing was imported"
+            ),
+            _ => f.write_str(self.sentence()),
+        }
+    }
+}
+
+impl Error {
+    /// The sentence of those that need no numbers in it.
+    fn sentence(self) -> &'static str {
+        match self {
+            Error::NotFound => "Not found",
+            Error::InvalidEncoding => "The percent-encoding is broken, or not of UTF-8",
+            Error::MissingPost => "Name one or more posts, for example, ?post=142",
+            Error::InvalidPeriod => "A period is all, day, week or month",
+            Error::InvalidColor => "A color is a name such as blue, or 3 or 6 hexadecimal digits",
+            Error::ForeignOrigin => "Pages of this origin may not count here",
+            Error::TooManyPings => "Too many views from this address; wait a minute",
+            Error::PingTooLarge => "A view needs no body",
+            Error::TooManyPosts => "There is no room for another post",
+            Error::Unauthorized => "This needs the header `Authorization: Bearer ADMIN_TOKEN`",
+            Error::InvalidFormat => "A format is json, ndjson or csv",
+            Error::InvalidMode => "A mode is add, replace or max",
+            Error::Unpublished => "The published counts cannot be read at the moment",
+            Error::Adopting => {
+                "What was in Workers KV is still being taken over; try again in a minute"
+            }
+            Error::Unreadable => "What is stored cannot be read",
+            _ => "The counter did not answer; the count may or may not have changed",
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The bounds of what a request may hold.
+
+/// The largest integer that a JavaScript number counts to exactly, 2^53 − 1
+/// (`Number.MAX_SAFE_INTEGER`).
+pub const MAX_COUNT: i64 = (1 << 53) - 1;
+/// The most bytes of UTF-8 in a counter's name. Above it an object no longer knows its own
+/// name (`ctx.id.name` is undefined).
+pub const MAX_NAME_BYTES: usize = 1024;
+/// The most bytes of UTF-8 in a post's id; what a key of Workers KV may have.
+pub const MAX_POST_BYTES: usize = 512;
+/// The most bytes in the id of a ping.
+pub const MAX_ID_BYTES: usize = 128;
+/// The most posts that one request asks for.
+pub const MAX_POSTS: usize = 100;
+/// The longest top list.
+pub const MAX_LIMIT: u32 = 100;
+/// How many days a record keeps, up to its newest.
+pub const DAYS: u32 = 30;
+/// The most characters of a badge's label.
+pub const MAX_LABEL: usize = 100;

@@ -1,0 +1,8 @@
+//! The vocabulary: what every other room speaks of.
+
+pub mod count;
+pub mod error;
+pub mod id;
+pub mod limits;
+pub mod settings;
+pub mod time;

@@ -1,0 +1,70 @@
+//! What an owner may set in `wrangler.toml` under `[vars]`.
+
+use crate::base::time::DAY;
+
+/// The settings, with their defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// `DEDUPE_SECONDS`, 0 to 86,400: within how many seconds a visitor's repeat on a post does not
+    /// count; 0 counts every ping.
+    pub dedupe: u32,
+    /// `PUBLISH_SECONDS`, 1 to 86,400: the least seconds between two publications.
+    pub publish: u32,
+    /// `KV_WRITES_PER_DAY`: the most writes to Workers KV from midnight to midnight, UTC.
+    pub writes: u32,
+    /// `BOTS = "count"`: crawlers count like people.
+    pub count_bots: bool,
+    /// `ALLOWED_ORIGINS`, separated by commas or spaces: the pages that may count; none means all.
+    pub origins: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            dedupe: 1800,
+            publish: 300,
+            // The free plan has 1,000; a hundred are left for the owner.
+            writes: 900,
+            count_bots: false,
+            origins: Vec::new(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings from their texts. What is not valid stays at its default and is passed to
+    /// `refused`, by its name.
+    pub fn parse(var: impl Fn(&str) -> Option<String>, mut refused: impl FnMut(&str)) -> Self {
+        let mut number = |name, range: std::ops::RangeInclusive<u32>, default| match var(name) {
+            None => default,
+            Some(text) => {
+                let number = text.trim().parse().ok();
+                number.filter(|n| range.contains(n)).unwrap_or_else(|| {
+                    refused(name);
+                    default
+                })
+            }
+        };
+        let default = Self::default();
+        Self {
+            dedupe: number("DEDUPE_SECONDS", 0..=DAY, default.dedupe),
+            publish: number("PUBLISH_SECONDS", 1..=DAY, default.publish),
+            writes: number("KV_WRITES_PER_DAY", 1..=u32::MAX, default.writes),
+            count_bots: match var("BOTS").as_deref() {
+                None | Some("" | "skip") => false,
+                Some("count") => true,
+                Some(_) => {
+                    refused("BOTS");
+                    false
+                }
+            },
+            origins: origins(&var("ALLOWED_ORIGINS").unwrap_or_default()),
+        }
+    }
+}
+
+fn origins(text: &str) -> Vec<String> {
+    let origins = text.split([',', ' ', '\n']).map(str::trim);
+    let origins = origins.map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
+    origins.filter(|origin| !origin.is_empty()).collect()
+}

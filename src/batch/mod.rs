@@ -1,0 +1,3 @@
+//! Many become one: an object's changes on their way to storage.
+
+pub mod commit;

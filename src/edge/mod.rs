@@ -1,0 +1,5 @@
+//! Everything that touches the runtime; the rest of the crate knows nothing of Workers.
+
+pub mod object;
+pub mod platform;
+pub mod worker;

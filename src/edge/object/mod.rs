@@ -1,0 +1,4 @@
+//! The Durable Objects.
+
+pub mod counter;
+pub mod ledger;

@@ -1,0 +1,199 @@
+//! A Durable Object's storage, and the group commit over it.
+//!
+//! An answer leaves the object only after the write that holds what it tells, see [`crate::batch::commit`].
+
+use crate::base::error::Error;
+use crate::batch::commit::{GroupCommit, Step};
+use std::cell::RefCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use worker::js_sys::{self, EvalError, JsString, Promise, RangeError, TypeError};
+use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
+use worker::web_sys::console;
+
+/// What an object keeps in memory and in storage.
+pub trait Stored {
+    /// What [`GroupCommit::new`] takes.
+    const UNWATCHED: u8;
+    /// How long those who wait for the next write wait for others to join them, in milliseconds.
+    const GATHER: u32;
+    /// Writes all that has changed.
+    fn write(&self) -> Result<(), Error>;
+    /// Forgets what is in memory, because storage may differ from it.
+    fn forget(&self);
+}
+
+/// The changes of an object on their way to storage. The methods share it with the task that watches
+/// the writes.
+pub struct Commits<S> {
+    /// What is written.
+    pub stored: S,
+    storage: Storage,
+    commit: RefCell<GroupCommit>,
+    /// The write that is waited for, while any change waits.
+    group: RefCell<Option<Group>>,
+}
+
+impl<S: Stored + 'static> Commits<S> {
+    /// Over an object's storage.
+    pub fn new(storage: Storage, stored: S) -> Rc<Self> {
+        Rc::new(Self {
+            stored,
+            storage,
+            commit: RefCell::new(GroupCommit::new(S::UNWATCHED)),
+            group: RefCell::default(),
+        })
+    }
+
+    /// Has a change written: the write to wait for before it is told, if any.
+    pub fn commit(self: &Rc<Self>) -> Result<Option<Promise>, Error> {
+        let step = self.commit.borrow_mut().add();
+        match step {
+            Step::Wait => {
+                let mut group = self.group.borrow_mut();
+                let group = group.get_or_insert_with(new_group);
+                return Ok(Some(group.promise()));
+            }
+            Step::Write => self.write()?,
+            Step::WriteAndWatch => {
+                self.write()?;
+                spawn_local(Rc::clone(self).watch());
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has a change written, and promises `value` when it may be told; at once where it may.
+    pub fn commit_then(self: &Rc<Self>, value: JsValue) -> Result<JsValue, Error> {
+        Ok(match self.commit()? {
+            None => value,
+            Some(write) => after(&write, &value).into(),
+        })
+    }
+
+    /// Refuses all that waits, after memory was found to be wrong.
+    pub fn fail(&self, error: Error) {
+        self.settle(Err(self.failed(error)));
+    }
+
+    /// Writes for those who wait, each time the write before has arrived, until nobody waits.
+    async fn watch(self: Rc<Self>) {
+        loop {
+            let arrived = JsFuture::from(self.storage.sync()).await;
+            if S::GATHER > 0 && self.commit.borrow().is_awaited() {
+                let _ = JsFuture::from(sleep(S::GATHER)).await;
+            }
+            let written = match arrived {
+                Ok(_) if !self.commit.borrow_mut().written() => return,
+                Ok(_) => self.write(),
+                Err(cause) => Err(self.failed(unavailable(cause))),
+            };
+            self.settle(written);
+            if written.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Lets those who wait answer.
+    fn settle(&self, written: Result<(), Error>) {
+        if let Some(group) = self.group.take() {
+            match written {
+                Ok(()) => group.resolve(),
+                Err(error) => group.reject(&thrown(error)),
+            }
+        }
+    }
+
+    fn write(&self) -> Result<(), Error> {
+        self.stored.write().map_err(|error| self.failed(error))
+    }
+
+    fn failed(&self, error: Error) -> Error {
+        self.stored.forget();
+        self.commit.replace(GroupCommit::new(S::UNWATCHED));
+        error
+    }
+}
+
+/// An error as RPC carries it: of the built-in classes, which alone arrive as they were.
+pub fn thrown(error: Error) -> JsValue {
+    let message = error.to_string();
+    match error {
+        Error::OutOfRange | Error::TooManyPosts => RangeError::new(&message).into(),
+        Error::InvalidAmount | Error::NotACount | Error::InvalidPost => {
+            TypeError::new(&message).into()
+        }
+        // No code is evaluated here; the name is free.
+        Error::Adopting => EvalError::new(&message).into(),
+        _ => js_sys::Error::new(&message).into(),
+    }
+}
+
+/// Logs what the platform threw; the client is told that the object did not answer.
+pub fn unavailable(cause: JsValue) -> Error {
+    console::error_2(&"object:".into(), &cause);
+    Error::Unavailable
+}
+
+/// Promises `value` once `promise` is kept. A Rust future costs several times as much.
+#[wasm_bindgen(inline_js = "
+export const after = (promise, value) => promise.then(() => value);
+export const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+")]
+extern "C" {
+    fn after(promise: &Promise, value: &JsValue) -> Promise;
+    /// A promise that is kept so much later.
+    pub fn sleep(milliseconds: u32) -> Promise;
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// `ctx` of an object.
+    pub type Context;
+    /// Its storage.
+    #[wasm_bindgen(method, getter)]
+    pub fn storage(this: &Context) -> Storage;
+
+    /// `ctx.storage`.
+    #[derive(Clone)]
+    pub type Storage;
+    /// The table of the asynchronous `get` and `put`, without their promises.
+    #[wasm_bindgen(method, getter)]
+    pub fn kv(this: &Storage) -> SyncKv;
+    /// Resolves when all that was written before has arrived.
+    #[wasm_bindgen(method)]
+    fn sync(this: &Storage) -> Promise;
+    /// Sets the alarm, in milliseconds since the Unix epoch.
+    #[wasm_bindgen(method, catch, js_name = setAlarm)]
+    pub fn set_alarm(this: &Storage, at: f64) -> Result<Promise, JsValue>;
+    /// Does all that `work` writes, or nothing where it throws.
+    #[wasm_bindgen(method, catch, js_name = transactionSync)]
+    pub fn transaction_sync(
+        this: &Storage,
+        work: &mut dyn FnMut() -> Result<(), JsValue>,
+    ) -> Result<(), JsValue>;
+
+    /// `ctx.storage.kv`.
+    pub type SyncKv;
+    /// The value of a key, or `undefined`.
+    #[wasm_bindgen(method, catch)]
+    pub fn get(this: &SyncKv, key: &JsString) -> Result<JsValue, JsValue>;
+    /// Writes a value.
+    #[wasm_bindgen(method, catch)]
+    pub fn put(this: &SyncKv, key: &JsString, value: &JsValue) -> Result<(), JsValue>;
+    /// Removes a value.
+    #[wasm_bindgen(method, catch)]
+    pub fn delete(this: &SyncKv, key: &JsString) -> Result<JsValue, JsValue>;
+
+    /// A write that changes wait for: what `Promise.withResolvers()` returns.
+    type Group;
+    #[wasm_bindgen(js_namespace = Promise, js_name = withResolvers)]
+    fn new_group() -> Group;
+    #[wasm_bindgen(method, getter)]
+    fn promise(this: &Group) -> Promise;
+    #[wasm_bindgen(method)]
+    fn resolve(this: &Group);
+    #[wasm_bindgen(method)]
+    fn reject(this: &Group, reason: &JsValue);
+}

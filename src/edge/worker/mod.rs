@@ -1,0 +1,79 @@
+//! Requests about posts' views: pings go to the ledger, reads to the published snapshot, and the
+//! owner's to the ledger again.
+
+pub mod counter;
+mod ledger;
+mod owner;
+mod pings;
+mod reads;
+
+use crate::base::settings::Settings;
+use crate::edge::platform::reply::{self, Reply};
+use crate::http::route::Views;
+use std::cell::OnceCell;
+use std::rc::Rc;
+use wasm_bindgen::prelude::*;
+use worker::Env;
+use worker::js_sys::{JsString, Promise};
+use worker::wasm_bindgen_futures::future_to_promise;
+use worker::web_sys::Request;
+
+thread_local! {
+    static SETTINGS: OnceCell<Rc<Settings>> = OnceCell::default();
+}
+
+/// Answers a request: a response, or a promise of one.
+pub fn fetch(
+    views: Views,
+    request: Request,
+    env: Env,
+    context: Context,
+) -> Result<JsValue, JsValue> {
+    let request = Asked {
+        request,
+        settings: settings(&env),
+        env,
+        context,
+    };
+    match views {
+        Views::Preflight => request.preflight().map(Into::into),
+        Views::Ping(post, id) => Ok(promise(async move { request.ping(post, id).await })),
+        Views::Owner(owner) => Ok(promise(async move { request.owner(owner).await })),
+        read => request.read(read),
+    }
+}
+
+fn promise(answer: impl Future<Output = Reply> + 'static) -> JsValue {
+    future_to_promise(async move { answer.await.map(Into::into) }).into()
+}
+
+fn settings(env: &Env) -> Rc<Settings> {
+    let read = || Rc::new(crate::edge::object::ledger::settings(env));
+    SETTINGS.with(|settings| Rc::clone(settings.get_or_init(read)))
+}
+
+/// A request with all that it came with.
+struct Asked {
+    request: Request,
+    settings: Rc<Settings>,
+    env: Env,
+    context: Context,
+}
+
+impl Asked {
+    fn header(&self, name: &str) -> Option<String> {
+        self.value(name).map(|value| String::from(&value))
+    }
+
+    fn value(&self, name: &str) -> Option<JsString> {
+        reply::header(&self.request, &name.into())
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// `ctx` of a request.
+    pub type Context;
+    #[wasm_bindgen(method, js_name = waitUntil)]
+    fn wait_until(this: &Context, promise: &Promise);
+}

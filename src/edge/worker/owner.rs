@@ -1,0 +1,83 @@
+//! The owner's requests, with the token of `ADMIN_TOKEN`.
+
+use super::Asked;
+use super::ledger::Client;
+use crate::base::error::Error;
+use crate::edge::platform::reply::{self, Reply};
+use crate::http::answer;
+use crate::http::portable;
+use crate::http::route::{MAX_BODY_BYTES, Owner};
+use subtle::ConstantTimeEq;
+use wasm_bindgen::prelude::*;
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen_futures::JsFuture;
+
+impl Asked {
+    pub(super) async fn owner(self, owner: Result<Owner, Error>) -> Reply {
+        match self.obey(owner).await {
+            Ok(reply) => reply,
+            Err(error) => reply::refusal(error, None),
+        }
+    }
+
+    /// Compares the token that was sent with the owner's, in constant time.
+    fn authorize(&self) -> Result<(), Error> {
+        let token = self.env.unchecked_ref::<Bindings>().admin_token();
+        let token = token
+            .filter(|token| !token.is_empty())
+            .ok_or(Error::NotFound)?;
+        let sent = self.header("Authorization").unwrap_or_default();
+        let sent = sent.strip_prefix("Bearer ").unwrap_or_default().trim();
+        let right: bool = sent.as_bytes().ct_eq(token.as_bytes()).into();
+        right.then_some(()).ok_or(Error::Unauthorized)
+    }
+
+    async fn obey(&self, owner: Result<Owner, Error>) -> Result<Reply, Error> {
+        self.authorize()?;
+        let ledger = Client::new(&self.env)?;
+        match owner? {
+            Owner::Set(post) => {
+                let views = portable::count_body(&self.body(1024).await?)?;
+                ledger.set(&post, views).await?;
+                Ok(reply::private(&answer::set(&post, views)))
+            }
+            Owner::Delete(post) => {
+                ledger.set(&post, 0).await?;
+                Ok(reply::private(&answer::set(&post, 0)))
+            }
+            Owner::Export(format) => Ok(reply::export(format, &ledger.export(format).await?)),
+            Owner::Import(mode, format) => {
+                let text = self.body(MAX_BODY_BYTES).await?;
+                let format = format.unwrap_or_else(|| portable::Format::of(&text));
+                let records = format.read(&text)?;
+                let posts = records.len();
+                ledger.import(mode, records).await?;
+                Ok(reply::private(&answer::imported(posts)))
+            }
+        }
+    }
+
+    /// The body, which has at most `most` bytes of UTF-8.
+    async fn body(&self, most: usize) -> Result<String, Error> {
+        let length = self
+            .header("Content-Length")
+            .and_then(|length| length.parse().ok());
+        if length.is_some_and(|length: usize| length > most) {
+            return Err(Error::BodyTooLarge(most));
+        }
+        let gone = |_| Error::InvalidEncoding;
+        let read = JsFuture::from(self.request.array_buffer().map_err(gone)?);
+        let bytes = Uint8Array::new(&read.await.map_err(gone)?);
+        if bytes.length() as usize > most {
+            return Err(Error::BodyTooLarge(most));
+        }
+        String::from_utf8(bytes.to_vec()).map_err(|_| Error::InvalidEncoding)
+    }
+}
+
+#[wasm_bindgen]
+extern "C" {
+    type Bindings;
+    #[wasm_bindgen(method, getter, js_name = ADMIN_TOKEN)]
+    fn admin_token(this: &Bindings) -> Option<String>;
+}

@@ -1,0 +1,172 @@
+//! The bodies of answers about posts' views, in JSON.
+
+use crate::base::id::PostId;
+use crate::base::time::{Day, Time};
+use crate::model::reason::Reason;
+use crate::model::record::Period;
+use crate::published::snapshot::Snapshot;
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// What became of a ping: the post's views, and why it was not counted, if it was not.
+pub fn ping(post: &PostId, views: u64, reason: Option<Reason>) -> String {
+    json(&Ping {
+        post: post.as_str(),
+        views,
+        counted: reason.is_none(),
+        reason: reason.map(Reason::name),
+    })
+}
+
+#[derive(Serialize)]
+struct Ping<'a> {
+    post: &'a str,
+    views: u64,
+    counted: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+}
+
+/// One post's views.
+pub fn post(post: &PostId, snapshot: &Snapshot) -> String {
+    set(post, snapshot.views(post))
+}
+
+/// What an owner has set a post's views to.
+pub fn set(post: &PostId, views: u64) -> String {
+    let post = post.as_str();
+    json(&PostViews { post, views })
+}
+
+#[derive(Serialize)]
+struct PostViews<'a> {
+    post: &'a str,
+    views: u64,
+}
+
+/// The views of several posts, in the order that they were asked in.
+pub fn posts(posts: &[PostId], snapshot: &Snapshot) -> String {
+    let views = Map(posts
+        .iter()
+        .map(|post| (post.as_str(), snapshot.views(post)))
+        .collect());
+    json(&Posts { views })
+}
+
+#[derive(Serialize)]
+struct Posts<'a> {
+    views: Map<'a>,
+}
+
+/// The most viewed posts of a period that ends now.
+pub fn top(period: Period, limit: u32, snapshot: &Snapshot, now: Time) -> String {
+    let posts = snapshot.top(period, limit as usize, now).into_iter();
+    json(&Top {
+        period: period.name(),
+        posts: posts
+            .map(|(post, views)| PostViews { post, views })
+            .collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct Top<'a> {
+    period: &'a str,
+    posts: Vec<PostViews<'a>>,
+}
+
+/// The views by day of a post, or of the site.
+pub fn history(post: Option<&PostId>, days: u32, snapshot: &Snapshot, now: Time) -> String {
+    let history = snapshot.history(post, days, now).into_iter();
+    let day = |(day, views): (Day, u64)| DayViews {
+        day: day.to_string(),
+        views,
+    };
+    json(&History {
+        post: post.map(PostId::as_str),
+        days: history.map(day).collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct History<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    post: Option<&'a str>,
+    days: Vec<DayViews>,
+}
+
+#[derive(Serialize)]
+struct DayViews {
+    day: String,
+    views: u64,
+}
+
+/// The totals.
+pub fn stats(snapshot: &Snapshot, now: Time) -> String {
+    let summary = &snapshot.summary;
+    let count = |reason: Reason| (reason.name(), summary.skipped[usize::from(reason.number())]);
+    json(&Stats {
+        views: summary.site.total,
+        posts: summary.posts,
+        not_counted: Map(Reason::ALL.map(count).to_vec()),
+        kv: KvStats {
+            writes: summary.budget.spent(now),
+            budget: summary.writes,
+        },
+        adopted: summary.adopted.map(|adopted| AdoptedStats {
+            posts: adopted.posts,
+            left: adopted.left,
+        }),
+        published: (summary.published > Time::default()).then(|| summary.published.to_string()),
+    })
+}
+
+#[derive(Serialize)]
+struct Stats {
+    views: u64,
+    posts: u32,
+    not_counted: Map<'static>,
+    kv: KvStats,
+    adopted: Option<AdoptedStats>,
+    published: Option<String>,
+}
+
+#[derive(Serialize)]
+struct KvStats {
+    writes: u32,
+    budget: u32,
+}
+
+#[derive(Serialize)]
+struct AdoptedStats {
+    posts: u32,
+    left: u32,
+}
+
+/// How many records an import brought.
+pub fn imported(posts: usize) -> String {
+    json(&Imported { posts })
+}
+
+#[derive(Serialize)]
+struct Imported {
+    posts: usize,
+}
+
+/// An object with keys that are data, in their order.
+struct Map<'a>(Vec<(&'a str, u64)>);
+
+impl Serialize for Map<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The types above have text keys and finite numbers, which always serialize.
+fn json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).unwrap_or_default()
+}

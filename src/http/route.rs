@@ -1,0 +1,358 @@
+//! Method, path and query of a request, parsed into what is to be done.
+
+use crate::base::count::Amount;
+use crate::base::error::{ALLOW, Error};
+use crate::base::id::{CounterName, PingId, PostId};
+use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
+use crate::http::badge::Badge;
+use crate::http::portable::Format;
+use crate::model::mode::Mode;
+use crate::model::record::Period;
+use std::borrow::Cow;
+use std::ops::RangeInclusive;
+
+/// The most bytes of an import.
+pub const MAX_BODY_BYTES: usize = 16 << 20;
+
+/// What a request asks for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Route {
+    /// How to call a counter; asked by naming none.
+    Usage,
+    /// Do something with one counter.
+    Counter(CounterName, Action),
+    /// Something of the posts' views.
+    Views(Views),
+}
+
+/// What is asked of the posts' views.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Views {
+    /// May a page send this?
+    Preflight,
+    /// Count a view.
+    Ping(PostId, Option<PingId>),
+    /// Tell one post's views.
+    Post(PostId),
+    /// Tell the views of several posts, in their order.
+    Posts(Vec<PostId>),
+    /// List the most viewed posts.
+    Top(Period, u32),
+    /// Tell the views by day of a post, or of the site.
+    History(Option<PostId>, u32),
+    /// Tell the totals.
+    Stats,
+    /// Draw a post's views.
+    Badge(PostId, Badge),
+    /// Something that only the owner may, or what is wrong with it.
+    Owner(Result<Owner, Error>),
+}
+
+/// What only the owner may.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Owner {
+    /// Set a post's views to the count in the body.
+    Set(PostId),
+    /// Forget a post.
+    Delete(PostId),
+    /// Write everything down.
+    Export(Format),
+    /// Take records from the body, which is in this format or in the one it looks like.
+    Import(Mode, Option<Format>),
+}
+
+/// What can be done with a counter.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Action {
+    /// Answer without the count and without asking the counter.
+    Head,
+    /// Tell the count.
+    Read,
+    /// Add an amount.
+    Increment(Amount),
+    /// Subtract an amount.
+    Decrement(Amount),
+}
+
+impl Route {
+    /// Parses a request to the Worker. `url` is absolute.
+    ///
+    /// The first `name` and the first `amount` of the query count, read as `URLSearchParams`
+    /// reads them. A request that names no counter is a question, whatever its path.
+    pub fn parse(method: &str, url: &str) -> Result<Self, Error> {
+        let target = Target::of(url);
+        if target.is_of_views() {
+            return Views::of(method, &target).map(Route::Views);
+        }
+        let method = Method::parse(method)?;
+        match target.first("name").filter(|name| !name.is_empty()) {
+            None => Ok(Route::Usage),
+            Some(name) => {
+                let action = Action::of(method, &target)?;
+                Ok(Route::Counter(CounterName::parse(name)?, action))
+            }
+        }
+    }
+}
+
+/// Whether a request is of the posts' views, and not of a counter. `url` is absolute.
+pub fn is_of_views(url: &str) -> bool {
+    Target::of(url).is_of_views()
+}
+
+impl Views {
+    fn of(method: &str, target: &Target) -> Result<Self, Error> {
+        let path = &*target.path;
+        match (method, path) {
+            ("OPTIONS", _) => Ok(Views::Preflight),
+            ("GET" | "HEAD", "/views") => target.posts().map(Views::Posts),
+            ("GET" | "HEAD", "/top") => Ok(Views::Top(
+                target.period()?,
+                target.number("limit", 1..=MAX_LIMIT, 10)?,
+            )),
+            ("GET" | "HEAD", "/history") => {
+                let days = target.number("days", 1..=DAYS, DAYS)?;
+                Ok(Views::History(target.posts_at_most(1)?.pop(), days))
+            }
+            ("GET" | "HEAD", "/stats") => Ok(Views::Stats),
+            ("GET" | "HEAD", "/export") => {
+                Ok(Views::Owner(target.format().map(|format| {
+                    Owner::Export(format.unwrap_or(Format::Json))
+                })))
+            }
+            ("POST", "/import") => Ok(Views::Owner(target.import())),
+            (_, "/views" | "/top" | "/history" | "/stats" | "/export") => {
+                Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
+            }
+            (_, "/import") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
+            ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
+            _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
+            ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
+            ("GET" | "HEAD", _) => target.post().map(Views::Post),
+            ("PUT", _) => Ok(Views::Owner(target.post().map(Owner::Set))),
+            ("DELETE", _) => Ok(Views::Owner(target.post().map(Owner::Delete))),
+            _ => Err(Error::MethodNotAllowed(
+                "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+            )),
+        }
+    }
+}
+
+impl Action {
+    /// Parses a request to one counter's object, which needs no name. `url` is absolute.
+    pub fn parse(method: &str, url: &str) -> Result<Self, Error> {
+        Self::of(Method::parse(method)?, &Target::of(url))
+    }
+
+    fn of(method: Method, target: &Target) -> Result<Self, Error> {
+        let action = match &*target.path {
+            "/" => Action::Read,
+            "/increment" => Action::Increment(target.amount()?),
+            "/decrement" => Action::Decrement(target.amount()?),
+            _ => return Err(Error::NotFound),
+        };
+        Ok(match method {
+            Method::Get => action,
+            Method::Head => Action::Head,
+        })
+    }
+}
+
+/// The methods of [`ALLOW`]. `POST` is answered like `GET`.
+#[derive(Clone, Copy)]
+enum Method {
+    Get,
+    Head,
+}
+
+impl Method {
+    fn parse(method: &str) -> Result<Self, Error> {
+        match method {
+            "GET" | "POST" => Ok(Method::Get),
+            "HEAD" => Ok(Method::Head),
+            _ => Err(Error::MethodNotAllowed(ALLOW)),
+        }
+    }
+}
+
+/// The part of a URL behind the host.
+struct Target<'a> {
+    path: Cow<'a, str>,
+    query: &'a str,
+}
+
+impl<'a> Target<'a> {
+    fn of(url: &'a str) -> Self {
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let rest = rest.split('#').next().unwrap_or_default();
+        let (before, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let path = before.find(['/', '\\']).map_or("/", |i| &before[i..]);
+        Self {
+            path: normalize(path),
+            query,
+        }
+    }
+
+    fn first(&self, key: &str) -> Option<Cow<'a, str>> {
+        form_urlencoded::parse(self.query.as_bytes())
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value)
+    }
+
+    fn amount(&self) -> Result<Amount, Error> {
+        self.first("amount")
+            .map_or(Ok(Amount::ONE), |text| Amount::parse(&text))
+    }
+}
+
+/// What the posts' views are asked by.
+impl Target<'_> {
+    fn is_of_views(&self) -> bool {
+        let path = &*self.path;
+        path.starts_with("/views/")
+            || self.is_badge()
+            || ["/views", "/top", "/history", "/stats", "/export", "/import"].contains(&path)
+    }
+
+    fn is_badge(&self) -> bool {
+        self.path.starts_with("/badge/")
+    }
+
+    /// A badge: its post is all of the path behind `/badge/` and before `.svg`.
+    fn badge(&self) -> Result<Views, Error> {
+        let file = self.path.strip_prefix("/badge/").unwrap_or_default();
+        let encoded = file.strip_suffix(".svg").ok_or(Error::NotFound)?;
+        let post = PostId::parse(decode(encoded)?)?;
+        let badge = Badge::parse(self.one("label")?, self.one("color")?)?;
+        Ok(Views::Badge(post, badge))
+    }
+
+    /// The post of a path: all of it behind `/views/`.
+    fn post(&self) -> Result<PostId, Error> {
+        let encoded = self.path.strip_prefix("/views/").unwrap_or_default();
+        PostId::parse(decode(encoded)?)
+    }
+
+    /// The values of a key of the query, which have to be well encoded.
+    fn all(&self, key: &str) -> impl Iterator<Item = Result<String, Error>> {
+        let pairs = self.query.split('&');
+        let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs
+            .filter(move |pair| pair.0 == key)
+            .map(|pair| decode(&pair.1.replace('+', " ")))
+    }
+
+    fn one(&self, key: &str) -> Result<Option<String>, Error> {
+        self.all(key).next().transpose()
+    }
+
+    fn posts(&self) -> Result<Vec<PostId>, Error> {
+        let posts = self.posts_at_most(MAX_POSTS)?;
+        if posts.is_empty() {
+            return Err(Error::MissingPost);
+        }
+        Ok(posts)
+    }
+
+    fn posts_at_most(&self, most: usize) -> Result<Vec<PostId>, Error> {
+        if self.all("post").count() > most {
+            return Err(Error::TooManyInRequest);
+        }
+        self.all("post").map(|post| PostId::parse(post?)).collect()
+    }
+
+    fn ping_id(&self) -> Result<Option<PingId>, Error> {
+        self.one("id")?.map(PingId::parse).transpose()
+    }
+
+    fn number(&self, key: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, Error> {
+        let error = if key == "limit" {
+            Error::InvalidLimit
+        } else {
+            Error::InvalidDays
+        };
+        match self.one(key)? {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|n| range.contains(n)).ok_or(error),
+        }
+    }
+
+    fn period(&self) -> Result<Period, Error> {
+        match self.one("period")?.as_deref() {
+            None | Some("all") => Ok(Period::All),
+            Some("day") => Ok(Period::Day),
+            Some("week") => Ok(Period::Week),
+            Some("month") => Ok(Period::Month),
+            Some(_) => Err(Error::InvalidPeriod),
+        }
+    }
+
+    fn format(&self) -> Result<Option<Format>, Error> {
+        self.one("format")?
+            .map(|name| Format::parse(&name))
+            .transpose()
+    }
+
+    fn import(&self) -> Result<Owner, Error> {
+        let mode = match self.one("mode")?.as_deref() {
+            Some("add") => Mode::Add,
+            Some("replace") => Mode::Replace,
+            None | Some("max") => Mode::Max,
+            Some(_) => return Err(Error::InvalidMode),
+        };
+        Ok(Owner::Import(mode, self.format()?))
+    }
+}
+
+/// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
+fn decode(text: &str) -> Result<String, Error> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
+                let (high, low) = digit().zip(digit()).ok_or(Error::InvalidEncoding)?;
+                (high * 16 + low) as u8
+            }
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| Error::InvalidEncoding)
+}
+
+/// Resolves `.` and `..` and turns `\` into `/`, as the `URL` class does
+/// (<https://url.spec.whatwg.org/#path-state>).
+fn normalize(path: &str) -> Cow<'_, str> {
+    if !path.contains(['\\', '.']) && !path.contains("%2") {
+        return Cow::Borrowed(path);
+    }
+    let mut segments: Vec<&str> = Vec::new();
+    let mut open = false;
+    for segment in path[1..].split(['/', '\\']) {
+        open = true;
+        match dots(segment) {
+            Some(1) => {}
+            Some(_) => {
+                segments.pop();
+            }
+            None => {
+                segments.push(segment);
+                open = false;
+            }
+        }
+    }
+    if open {
+        segments.push("");
+    }
+    Cow::Owned(format!("/{}", segments.join("/")))
+}
+
+/// How many dots a segment is, plain or percent-encoded; `None` where it is not one or two.
+fn dots(segment: &str) -> Option<usize> {
+    match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
+        "." => Some(1),
+        ".." => Some(2),
+        _ => None,
+    }
+}

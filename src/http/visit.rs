@@ -1,0 +1,78 @@
+//! May this visit count? From a ping's headers to a verdict with its reason.
+
+use crate::base::error::Error;
+use crate::base::settings::Settings;
+use crate::model::reason::Reason;
+
+/// What a ping's headers say.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    /// `Origin`.
+    pub origin: Option<String>,
+    /// `Sec-Purpose`, `Purpose` and `X-Moz`.
+    pub purpose: [Option<String>; 3],
+    /// `Content-Length`.
+    pub length: Option<String>,
+}
+
+/// The most bytes that the body of a ping may have; it is not read.
+const MOST_BYTES: usize = 1024;
+
+impl Signals {
+    /// Refuses what may not ping at all, before anything is asked of anyone.
+    pub fn admit(&self, settings: &Settings) -> Result<(), Error> {
+        let length = self.length.as_deref().map(str::parse);
+        if length.is_some_and(|bytes| bytes.is_ok_and(|bytes: usize| bytes > MOST_BYTES)) {
+            return Err(Error::PingTooLarge);
+        }
+        match &self.origin {
+            Some(origin) if !allowed(origin, &settings.origins) => Err(Error::ForeignOrigin),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why the ping does not count, if the headers tell. `is_bot` is asked last.
+    pub fn reason(&self, settings: &Settings, is_bot: impl FnOnce() -> bool) -> Option<Reason> {
+        if self.purpose.iter().flatten().any(|purpose| ahead(purpose)) {
+            return Some(Reason::Prefetch);
+        }
+        (!settings.count_bots && is_bot()).then_some(Reason::Bot)
+    }
+}
+
+/// Whether the pages of an origin may ping.
+pub fn allowed(origin: &str, origins: &[String]) -> bool {
+    origins.is_empty() || origins.iter().any(|one| one.eq_ignore_ascii_case(origin))
+}
+
+/// Whether it is a header of a page that is fetched before anybody asked for it.
+fn ahead(purpose: &str) -> bool {
+    let purpose = purpose.to_ascii_lowercase();
+    ["prefetch", "prerender", "preview"]
+        .iter()
+        .any(|word| purpose.contains(word))
+}
+
+/// Whether it is curl, which a list of bots names, and with which people try their Tally. A crawler
+/// that is made with curl does not run the script that pings.
+pub fn is_curl(agent: &str) -> bool {
+    agent.starts_with("curl/")
+}
+
+/// Whether a header asks not to be tracked (`Sec-GPC`, `DNT`).
+pub fn is_set(header: Option<&str>) -> bool {
+    header.is_some_and(|value| value.trim() == "1")
+}
+
+/// What the rate limit counts by: an IPv4 address, or the /64 network of an IPv6 address, which is
+/// what one line is given.
+pub fn network(address: &str) -> String {
+    let parsed = address.parse::<std::net::Ipv6Addr>().ok();
+    match parsed.filter(|address| address.to_ipv4_mapped().is_none()) {
+        Some(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        None => address.to_owned(),
+    }
+}

@@ -1,0 +1,7 @@
+//! Facts that the ledger's books and the readers share.
+
+pub mod mode;
+pub mod outcome;
+pub mod page;
+pub mod reason;
+pub mod record;
