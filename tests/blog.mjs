@@ -100,7 +100,7 @@ export const FAILURES = {
  */
 export async function startTally(vars = {}) {
   const dev = await startDev({ vars: { DEDUPE_SECONDS: 0, ...vars } });
-  const network = await startNetwork(dev.url, (path) => /^\/(views|top|skip)\.js/.test(path));
+  const network = await startNetwork(dev.url, (path) => /^\/(views|top)\.js/.test(path));
   const asked = () => network.requests.map(({ method, path }) => `${method} ${decodeURIComponent(path)}`);
   return {
     url: `http://tally.example:${network.port}`,
