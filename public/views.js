@@ -35,18 +35,20 @@ let script = own("currentScript");
 const src = script?.src;
 let first, post;
 
+/** The post that an address stands for, or a text names. Nothing behind the path is ever in it. */
 const identify = (text) => {
+  if (!/^\/|:\/\//.test(text)) return text;
   try {
-    return /^\/|:\/\//.test(text)
-      ? decodeURIComponent(new URL(text, location).pathname.replace(/\/(index\.html)?$/, "")) || "/"
-      : text;
+    text = new URL(text, location).pathname.replace(/\/(index\.html)?$/, "") || "/";
+    return decodeURIComponent(text);
   } catch {
+    // As it is written, where it is not UTF-8; or no address at all.
     return text;
   }
 };
 
 const ask = (ids, path, options) =>
-  fetch(new URL(path + ids.map(encodeURIComponent).join("&post="), src), options)
+  fetch(new URL(path + ids.map(encodeURIComponent).join("&post="), src), { referrerPolicy: "origin", ...options })
     .then((response) => response.ok && response.json())
     .then((answer) =>
       ids.map((id, number) => {
@@ -62,10 +64,10 @@ const toggle = () => {
   history.replaceState(history.state, "", location.href.split("#")[0]);
   try {
     const skips = localStorage["tally-skip"] > 0;
-    if (confirm(skips ? "Tally: count my visits again?" : "Tally: stop counting my visits in this browser?"))
+    if (confirm(skips ? "Tally: count my visits again?" : "Tally: stop counting my visits?"))
       localStorage["tally-skip"] = skips ? 0 : 1;
   } catch {
-    alert("Tally: this browser stores nothing here");
+    alert("Tally: this browser stores nothing");
   }
 };
 

@@ -95,7 +95,8 @@ export const FAILURES = {
 
 /**
  * Starts a Tally that counts repeats, with `vars`, behind http://tally.example. `asked()` are the requests
- * for anything but the scripts, as `POST /views/142`, `pings()` the views among them. `forget(fail)`
+ * for anything but the scripts, as `POST /views/142`, `pings()` the views among them, and `raw()` all that
+ * came with them. `forget(fail)`
  * forgets them, and has `fail` given the responses in the Worker's place from now on.
  */
 export async function startTally(vars = {}) {
@@ -106,6 +107,7 @@ export async function startTally(vars = {}) {
     url: `http://tally.example:${network.port}`,
     direct: dev.url,
     asked,
+    raw: () => network.requests,
     pings: () => asked().filter((line) => line.startsWith("POST ")),
     forget: (fail) => Object.assign(network, { requests: [], answer: fail }),
     async stop() {

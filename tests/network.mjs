@@ -3,7 +3,7 @@
 import http from "node:http";
 
 /**
- * Starts one to the server at `target`. `requests` are those that came, as `{ method, path, body }`, but
+ * Starts one to the server at `target`. `requests` are those that came, as `{ method, path, headers, body }`, but
  * for paths that `spares` is true for; `answer`, where it is set, is given the response in the server's
  * place. `port` is that of this machine.
  */
@@ -15,7 +15,7 @@ export async function startNetwork(target, spares = () => false) {
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
     if (spares(path)) return pass(target, request, body, response);
-    network.requests.push({ method, path, body: body.toString() });
+    network.requests.push({ method, path, headers: request.headers, body: body.toString() });
     if (network.answer) return network.answer(response);
     pass(target, request, body, response);
   });

@@ -81,6 +81,25 @@ test("the post is the path of the page, as the page says it", { skip }, async ()
   }
 });
 
+test("query and fragment never leave the page, whatever its address", { skip }, async () => {
+  for (const path of ["/plain", "/caf%E9", "/%", "/%ff/%zz/", "/%E0%A4%A", "/a%3Fb%23c", "/x;y=z"]) {
+    tally.forget();
+    const spelled = path.replace(/(?<=.)\/$/, "");
+    let post = spelled;
+    try {
+      post = decodeURIComponent(post);
+    } catch {}
+    pages[path] = () => ({ body: html(script(), "<i data-views>–</i>"), headers: { "Referrer-Policy": "unsafe-url" } });
+    const page = await visit(`${path}?token=secret#access_token=secret`);
+    const [text] = await shown(page, ([text]) => text !== "–");
+    assert.match(text, /^\d+$/, path);
+    const requests = tally.raw();
+    assert.deepEqual(requests.map(({ method, path }) => [method, path]), [["POST", `/views/${encodeURIComponent(post)}`]]);
+    assert.doesNotMatch(JSON.stringify(requests), /secret/, path);
+    await page.context().close();
+  }
+});
+
 test("the numbers of other posts come in one request, as the language writes them", { skip }, async () => {
   await set("million", 1234567);
   await set("/with/path", 9007199254740991);
