@@ -10,10 +10,10 @@ use tally::base::error::Error;
 use tally::base::id::PostId;
 use tally::base::limits::MAX_COUNT as MAX;
 use tally::base::time::DAY;
+use tally::books::takeover::Found;
 use tally::model::mode::Mode;
 use tally::model::outcome::Outcome;
-use tally::model::page;
-use tally::model::record::{Period, Record};
+use tally::model::record::Record;
 
 const WINDOW: u32 = 1800;
 
@@ -27,6 +27,10 @@ fn outcomes_travel_as_numbers() {
     assert_eq!(Outcome::Repeat(0).number(), -1.0);
 }
 
+fn long(id: u64) -> String {
+    format!("/posts/{id:0100}")
+}
+
 /// Thousands of pings, each stored before the next: the journal is sealed and folded, and the pages
 /// are split.
 #[test]
@@ -35,11 +39,11 @@ fn many_posts_are_kept_for_little() {
     site.store.writes.set(0);
     for n in 0..6000 {
         let (of, address) = (n * 7 % 2000, n.to_string());
-        let outcome = site.ping(of, Some(&address), Some(&address));
+        let outcome = site.ping(long(of), Some(&address), Some(&address));
         assert_eq!(outcome, Outcome::Counted(n / 2000 + 1));
         site.save();
-        let head = site.store.rows.borrow()["0:head"].len();
-        assert!(head < 10_000, "a ping writes {head} bytes");
+        let head = site.store.rows.borrow()["0:state"].len();
+        assert!(head < 12_000, "a ping writes {head} bytes");
         if n % 997 == 0 {
             site.crash();
         }
@@ -55,9 +59,10 @@ fn many_posts_are_kept_for_little() {
     let posts = site.export();
     assert_eq!(posts.len(), 2000);
     assert!(posts.values().all(|record| record.total == 3));
-    let outcome = site.ping(0, Some("5"), None);
+    let outcome = site.ping(long(35), Some("5"), None);
     assert_eq!(outcome, Outcome::Repeat(3), "old ids are in older rows");
-    assert_eq!(site.snapshot().summary.site.total, 6000);
+    site.publish_due().expect("a publication");
+    assert_eq!(site.published().head.summary.site.total, 6000);
 }
 
 /// Rows of the journal go when nothing has to be known by them any more.
@@ -75,7 +80,7 @@ fn the_journal_does_not_grow_for_ever() {
         }
         let rows = site.store.rows.borrow().len();
         most = if day < 2 { rows } else { most };
-        assert!(rows <= most + 1, "{rows} rows on day {day}");
+        assert!(rows <= most + 9, "{rows} rows on day {day}");
     }
     site.save();
     site.crash();
@@ -97,12 +102,13 @@ fn an_id_counts_once() {
         "another visitor"
     );
     assert_eq!(site.ping("a", Some("x"), None), again, "nobody");
-    assert_eq!(site.ping("b", Some("x"), Some("3")), Outcome::Repeat(0));
+    assert_eq!(site.ping("b", Some("x"), Some("3")), one, "of another post");
     site.save();
     site.crash();
     site.now += DAY - 1;
     assert_eq!(site.ping("a", Some("x"), Some("9")), again, "after a start");
-    assert_eq!(site.snapshot().summary.skipped, [5, 0, 0, 0, 0]);
+    site.publish_due().expect("a publication");
+    assert_eq!(site.published().head.summary.skipped, [4, 0, 0, 0, 0]);
     site.now += 1;
     let outcome = site.ping("a", Some("x"), Some("9"));
     assert_eq!(outcome, Outcome::Counted(2), "a day is over");
@@ -143,31 +149,9 @@ fn a_visitor_counts_once_over_midnight() {
     assert_eq!(site.ping("a", None, Some("1")), Outcome::Counted(1));
     site.now += 120;
     site.save();
-    site.publish();
+    site.publish_due();
     site.now += 60;
     assert_eq!(site.ping("a", None, Some("1")), Outcome::Repeat(1));
-}
-
-/// Ids can be chosen so that, once there are two pages, they are all in the second.
-#[test]
-fn a_page_that_loses_all_its_posts_is_empty() {
-    let mut site = Site::new(vec![]);
-    let ids = (0..)
-        .map(post)
-        .filter(|id| page::number(id.as_str(), 2) == 1);
-    let mut view = Record::default();
-    view.view(at(START));
-    let records: Vec<_> = ids.take(600).map(|id| (id, view.clone())).collect();
-    let (few, more) = records.split_at(300);
-    for records in [few, more] {
-        let imported = site.tally.import(&site.store, records.to_vec(), Mode::Add);
-        imported.expect("room for all");
-        site.save();
-    }
-    assert_eq!(site.export().len(), 600);
-    site.crash();
-    assert_eq!(site.export().len(), 600);
-    assert_eq!(site.snapshot().top(Period::All, 1000, at(START)).len(), 600);
 }
 
 /// More posts than there is room for, with the longest ids.
@@ -175,23 +159,33 @@ fn too_many() -> Vec<PostId> {
     (0..30_841).map(|n| post(format!("{n:0512}"))).collect()
 }
 
+fn import(site: &mut Site, records: Vec<(PostId, Record)>) -> Result<bool, Error> {
+    let (store, settings, now) = (&site.store, &site.settings, at(site.now));
+    let tally = &mut site.tally;
+    tally.import(store, records, Mode::Add, None, settings, now)
+}
+
+fn viewed(ids: Vec<PostId>) -> Vec<(PostId, Record)> {
+    let mut view = Record::default();
+    view.view(at(START));
+    ids.into_iter().map(|id| (id, view.clone())).collect()
+}
+
+/// The owner has room where strangers have none.
 #[test]
 fn an_import_that_does_not_fit_changes_nothing() {
     let mut site = Site::new(vec![]);
-    let mut view = Record::default();
-    view.view(at(START));
-    let posts = too_many();
-    let records: Vec<_> = posts.into_iter().map(|id| (id, view.clone())).collect();
+    let records = viewed(too_many());
     let (last, fitting) = records.split_last().expect("posts");
-    let imported = site.tally.import(&site.store, fitting.to_vec(), Mode::Add);
-    assert_eq!(imported, Ok(()));
+    assert_eq!(import(&mut site, fitting.to_vec()), Ok(true));
     site.save();
-    let refused = vec![fitting[0].clone(), last.clone()];
-    let imported = site.tally.import(&site.store, refused, Mode::Add);
-    assert_eq!(imported, Err(Error::TooManyPosts));
-    let total = site.snapshot().summary.site.total;
+    let refused = site.try_ping(last.0.as_str(), None, None);
+    assert_eq!(refused, Err(Error::TooManyPosts));
+    let owners: Vec<_> = (0..8_000).map(|n| post(format!("o{n:0511}"))).collect();
+    assert_eq!(import(&mut site, viewed(owners)), Err(Error::TooManyPosts));
+    assert_eq!(import(&mut site, vec![last.clone()]), Ok(true));
     let all: u64 = site.export().values().map(|record| record.total).sum();
-    assert_eq!((total, all), (30_840, 30_840));
+    assert_eq!(all, 30_841);
     let first = fitting[0].0.as_str();
     assert_eq!(
         site.ping(first, None, None),
@@ -201,15 +195,32 @@ fn an_import_that_does_not_fit_changes_nothing() {
 }
 
 #[test]
-fn what_cannot_be_taken_over_is_not_counted_twice() {
-    let mut site = Site::unadopted();
-    let posts = too_many();
-    let first = posts[0].clone();
-    let entries: Vec<_> = posts.into_iter().map(|id| (id, Some(3))).collect();
-    for _ in 0..2 {
-        // It fails, and the next alarm tries it again.
-        let adopted = site.adopt(entries.clone(), 0);
-        assert_eq!(adopted, Err(Error::TooManyPosts));
+fn an_import_with_an_id_is_taken_in_once() {
+    let mut site = Site::new(vec![]);
+    for taken in [true, false] {
+        let records = viewed(vec![post("a")]);
+        let (store, settings, now) = (&site.store, &site.settings, at(site.now));
+        let import = site
+            .tally
+            .import(store, records, Mode::Add, Some("x"), settings, now);
+        assert_eq!(import, Ok(taken));
+        site.save();
+        site.crash();
     }
-    assert_eq!(site.views(first.as_str()), 0);
+    assert_eq!(site.views("a"), 1);
+}
+
+#[test]
+fn a_takeover_without_room_ends_and_tells_what_it_left() {
+    let mut site = Site::unadopted();
+    site.tally.found_no_head();
+    let posts = (0..40_000).map(|n| post(format!("{n:0512}")));
+    site.adopt(posts.map(|id| (id, Found::Count(3))).collect(), 5);
+    assert!(site.tally.is_taken_over());
+    site.save();
+    site.publish_due();
+    let adopted = site.published().head.summary.adopted.expect("the end");
+    assert_eq!(adopted.posts + adopted.left, 40_005);
+    assert!(adopted.left > 1000, "{adopted:?}");
+    assert_eq!(site.views(format!("{:0512}", 0)), 3);
 }

@@ -10,6 +10,7 @@ use site::{START, Site, at};
 use tally::base::settings::Settings;
 use tally::base::time::DAY;
 use tally::published::budget::Budget;
+use tally::published::head::HEAD;
 
 /// The midnight that the first day begins at.
 const FIRST: u32 = START - DAY / 2;
@@ -25,8 +26,8 @@ struct Written {
 enum Kv {
     Works,
     Fails,
-    /// The snapshot is written, then no entry is.
-    FailsAfterSnapshot,
+    /// The head is written, then no entry is.
+    FailsAfterHead,
 }
 
 /// Traffic on many posts, from alarm to alarm as the ledger does it.
@@ -67,19 +68,23 @@ impl Traffic {
     }
 
     fn alarm(&self, site: &mut Site) -> Option<Written> {
-        let begun = site.begin()?;
-        let writes = begun.entries.len() as u32 + u32::from(begun.snapshot.is_some());
+        let before = site.writes;
         let at = site.now;
-        site.save();
         if self.crashes && at.is_multiple_of(7) {
+            let begun = site.tally.begin(&site.store, site::at(at), &site.settings);
+            let begun = begun.expect("pages")?;
+            site.save();
             site.crash();
-        } else {
-            match self.kv {
-                Kv::Works => site.end(true, begun.entries, !begun.more),
-                Kv::Fails => site.end(false, vec![], false),
-                Kv::FailsAfterSnapshot => site.end(true, vec![], false),
-            }
+            // The head and all entries may have been written.
+            let writes = 1 + begun.entries.len() as u32;
+            return Some(Written { at, writes });
         }
+        match self.kv {
+            Kv::Works => site.publish_due(),
+            Kv::Fails => site.publish_where(|_| false),
+            Kv::FailsAfterHead => site.publish_where(|key| key == HEAD),
+        }?;
+        let writes = site.writes - before;
         Some(Written { at, writes })
     }
 }
@@ -135,7 +140,7 @@ fn a_month_costs_what_is_set_by_default() {
 
 #[test]
 fn failures_cost_as_much() {
-    for kv in [Kv::Fails, Kv::FailsAfterSnapshot] {
+    for kv in [Kv::Fails, Kv::FailsAfterHead] {
         for publish in [1, 300] {
             let settings = Settings {
                 publish,

@@ -35,7 +35,20 @@ fn totals(posts: &[(&str, u64)]) -> Records {
 
 /// A text as an import without a format takes it.
 fn read(text: &str) -> Result<Records, Error> {
-    Format::of(text).read(text)
+    read_as(Format::of(text), text)
+}
+
+fn read_as(format: Format, text: &str) -> Result<Records, Error> {
+    format.read(text, Time::from_seconds(u32::MAX))
+}
+
+/// Records as an export has them.
+fn write(format: Format, records: &[(PostId, Record)]) -> String {
+    let mut text = format.begin().to_owned();
+    for (n, record) in records.iter().enumerate() {
+        format.write(record, n == 0, &mut text);
+    }
+    text + format.end()
 }
 
 const IDS: [&str; 22] = [
@@ -70,13 +83,13 @@ fn the_formats_are_as_they_are_described() {
     record.set(3);
     let records = [(post("=1"), record)];
     let line = r#"{"post":"=1","views":3,"hours":{"2024-10-04T10":1},"days":{"2024-10-04":1}}"#;
-    assert_eq!(Format::Ndjson.write(&records), format!("{line}\n"));
+    assert_eq!(write(Format::Ndjson, &records), format!("{line}\n"));
     assert_eq!(
-        Format::Json.write(&records),
+        write(Format::Json, &records),
         format!("{{\"posts\":[\n{line}\n]}}\n")
     );
     assert_eq!(
-        Format::Csv.write(&records),
+        write(Format::Csv, &records),
         "post,views,hours,days\r\n\"'=1\",3,2024-10-04T10:1,2024-10-04:1\r\n"
     );
 }
@@ -86,11 +99,11 @@ fn all_kinds_of_ids_come_back() {
     let posts: Vec<_> = (1..).zip(IDS).map(|(views, id)| (id, views)).collect();
     let records = totals(&posts);
     for format in ALL {
-        let text = format.write(&records);
+        let text = write(format, &records);
         assert_eq!(Format::of(&text), format);
         assert_eq!(read(&text), Ok(records.clone()), "{text}");
         for one in &records {
-            let text = format.write(std::slice::from_ref(one));
+            let text = write(format, std::slice::from_ref(one));
             assert_eq!(read(&text), Ok(vec![one.clone()]), "{text}");
         }
     }
@@ -99,7 +112,7 @@ fn all_kinds_of_ids_come_back() {
 #[test]
 fn no_cell_is_a_formula() {
     let posts: Vec<_> = IDS.map(|id| (id, 1)).to_vec();
-    let text = Format::Csv.write(&totals(&posts));
+    let text = write(Format::Csv, &totals(&posts));
     for line in text.lines().skip(1) {
         let cell = line.strip_prefix('"').expect("a quote");
         assert!(!cell.starts_with(['=', '+', '-', '@']), "{line}");
@@ -111,8 +124,8 @@ fn no_cell_is_a_formula() {
 #[test]
 fn nothing_is_written_and_read_too() {
     for format in ALL {
-        let text = format.write(&[]);
-        assert_eq!(format.read(&text), Ok(vec![]), "{text}");
+        let text = write(format, &[]);
+        assert_eq!(read_as(format, &text), Ok(vec![]), "{text}");
         assert_eq!(read(&text), Ok(vec![]), "{text}");
     }
     for text in ["", "\n", "\r\n\r\n", "{}", "post,views"] {
@@ -140,13 +153,38 @@ fn counts_by_post_are_read_as_the_tutorial_stores_them() {
     }
 }
 
+/// The line is told, whatever the format, and also where another post is named like it before.
+#[test]
+fn times_in_the_future_are_told_by_their_line() {
+    let (latest, late) = (START + 2 * DAY, START + 3 * DAY);
+    let mut records = totals(&[
+        ("posts", 1),
+        ("views", 2),
+        ("2", 3),
+        ("late", 4),
+        ("last", 5),
+    ]);
+    for (n, at) in [(1, latest), (3, late), (4, late)] {
+        records[n].1.view(Time::from_seconds(at));
+    }
+    for (format, line) in [(Format::Json, 5), (Format::Ndjson, 4), (Format::Csv, 5)] {
+        let text = write(format, &records);
+        let read = |latest| format.read(&text, Time::from_seconds(latest));
+        assert_eq!(read(latest), Err(Error::FutureTime(line)), "{text}");
+        assert_eq!(read(late), Ok(records.clone()));
+    }
+    let of_a_day = r#"{"posts":[{"post":"a","views":1,"days":{"2062-01-01":1}}]}"#;
+    let refused = Format::Json.read(of_a_day, Time::from_seconds(late));
+    assert_eq!(refused, Err(Error::FutureTime(1)));
+}
+
 /// Some editors begin every file with it.
 #[test]
 fn a_byte_order_mark_is_no_text() {
     let records = totals(&[("142", 2)]);
     for format in ALL {
-        let text = format!("\u{feff}{}", format.write(&records));
-        assert_eq!(format.read(&text), Ok(records.clone()), "{format:?}");
+        let text = format!("\u{feff}{}", write(format, &records));
+        assert_eq!(read_as(format, &text), Ok(records.clone()), "{format:?}");
         assert_eq!(read(&text), Ok(records.clone()), "{format:?}");
     }
 }
@@ -155,7 +193,7 @@ fn a_byte_order_mark_is_no_text() {
 fn doubled_posts_come_doubled() {
     let records = totals(&[("a", 1), ("b", 2), ("a", 3)]);
     for format in ALL {
-        assert_eq!(read(&format.write(&records)), Ok(records.clone()));
+        assert_eq!(read(&write(format, &records)), Ok(records.clone()));
     }
     assert_eq!(read(r#"{"a":1,"b":2,"a":3}"#), Ok(records));
 }
@@ -210,7 +248,7 @@ fn what_is_no_line_is_told_by_its_number() {
         "7",
     ] {
         let text = format!("{{\"posts\":[\n{{\"post\":\"a\",\"views\":1}},\n{post},\n{{}}]}}");
-        assert_eq!(Format::Json.read(&text), bad(3), "{post}");
+        assert_eq!(read_as(Format::Json, &text), bad(3), "{post}");
     }
 }
 
@@ -246,8 +284,8 @@ fn one_format_is_not_another() {
         (Format::Csv, Format::Ndjson),
         (Format::Json, Format::Ndjson),
     ] {
-        let text = written.write(&records);
-        assert_eq!(read.read(&text), Err(Error::InvalidImport(1)), "{text}");
+        let text = write(written, &records);
+        assert_eq!(read_as(read, &text), Err(Error::InvalidImport(1)), "{text}");
     }
 }
 
@@ -319,8 +357,8 @@ proptest! {
     #[test]
     fn what_is_written_is_read(records in prop::collection::vec(record(), 0..20)) {
         for format in ALL {
-            let text = format.write(&records);
-            prop_assert_eq!(format.read(&text), Ok(records.clone()));
+            let text = write(format, &records);
+            prop_assert_eq!(read_as(format, &text), Ok(records.clone()));
             prop_assert_eq!(read(&text), Ok(records.clone()));
         }
     }
@@ -329,7 +367,7 @@ proptest! {
     fn a_broken_line_is_found(records in prop::collection::vec(record(), 1..20), at: prop::sample::Index) {
         let n = at.index(records.len());
         for (format, before) in [(Format::Json, 1), (Format::Ndjson, 0), (Format::Csv, 1)] {
-            let text = format.write(&records);
+            let text = write(format, &records);
             let mut lines: Vec<_> = text.split('\n').map(str::to_owned).collect();
             // A count with a letter in it.
             let line = &mut lines[n + before];
@@ -341,7 +379,7 @@ proptest! {
             line.insert(place, 'x');
             let text = lines.join("\n");
             let number = (n + before + 1) as u32;
-            prop_assert_eq!(format.read(&text), Err(Error::InvalidImport(number)), "{}", text);
+            prop_assert_eq!(read_as(format, &text), Err(Error::InvalidImport(number)), "{}", text);
         }
     }
 
@@ -349,9 +387,9 @@ proptest! {
     fn any_text_is_read_or_refused(text in any::<String>(), like in "[{}\\[\\]\",:a0-9T\r\n-]{0,60}") {
         for text in [&text, &like] {
             for format in ALL {
-                if let Ok(records) = format.read(text) {
-                    let again = format.write(&records);
-                    prop_assert_eq!(format.read(&again), Ok(records));
+                if let Ok(records) = read_as(format, text) {
+                    let again = write(format, &records);
+                    prop_assert_eq!(read_as(format, &again), Ok(records));
                 }
             }
             let _ = read(text);

@@ -8,7 +8,7 @@ use tally::base::id::{PingId, PostId};
 use tally::base::limits::{MAX_ID_BYTES, MAX_POST_BYTES};
 use tally::http::badge::Badge;
 use tally::http::portable::Format;
-use tally::http::route::{Owner, Route, Views, is_of_views};
+use tally::http::route::{Import, Owner, Route, Views, is_of_views};
 use tally::model::mode::Mode;
 use tally::model::record::Period;
 
@@ -34,7 +34,11 @@ fn ping(id: &str, ping: Option<&str>) -> Result<Route, Error> {
 }
 
 fn top(period: Period, limit: u32) -> Result<Route, Error> {
-    Ok(Route::Views(Views::Top(period, limit)))
+    Ok(Route::Views(Views::Top {
+        period,
+        limit,
+        prefix: String::new(),
+    }))
 }
 
 fn history(id: Option<&str>, days: u32) -> Result<Route, Error> {
@@ -226,6 +230,28 @@ fn stats() {
 }
 
 #[test]
+fn a_top_list_may_be_of_a_prefix() {
+    for (query, prefix) in [
+        ("", ""),
+        ("?prefix=", ""),
+        ("?prefix=/posts/", "/posts/"),
+        ("?prefix=%2Fde+a", "/de a"),
+    ] {
+        let asked = Views::Top {
+            period: Period::All,
+            limit: 10,
+            prefix: prefix.to_owned(),
+        };
+        assert_eq!(
+            get(&format!("/top{query}")),
+            Ok(Route::Views(asked)),
+            "{query}"
+        );
+    }
+    assert_eq!(get("/top?prefix=%FF"), Err(Error::InvalidEncoding));
+}
+
+#[test]
 fn owners_have_more_to_ask() {
     let set = owner(Ok(Owner::Set(post("a/b"))));
     assert_eq!(ask("PUT", "/views/a%2Fb"), set);
@@ -250,9 +276,23 @@ fn owners_have_more_to_ask() {
             Some(Format::Ndjson),
         ),
     ] {
-        let import = owner(Ok(Owner::Import(mode, format)));
+        let import = Import {
+            mode,
+            format,
+            id: None,
+            dry: false,
+        };
+        let import = owner(Ok(Owner::Import(import)));
         assert_eq!(ask("POST", &format!("/import{query}")), import, "{query}");
     }
+    let import = Import {
+        mode: Mode::Add,
+        format: None,
+        id: Some(PingId::parse("a b".to_owned()).expect("an id")),
+        dry: true,
+    };
+    let import = owner(Ok(Owner::Import(import)));
+    assert_eq!(ask("POST", "/import?id=a+b&dry=1&mode=add"), import);
 }
 
 /// The token is asked for first, so that these are no answers yet.

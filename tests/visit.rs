@@ -47,6 +47,7 @@ fn nothing_has_to_be_set() {
             writes: 900,
             count_bots: false,
             origins: Vec::new(),
+            lists: Vec::new(),
         }
     );
 }
@@ -59,6 +60,7 @@ fn everything_can_be_set() {
         "KV_WRITES_PER_DAY=4294967295",
         "BOTS=count",
         "ALLOWED_ORIGINS=https://A.example/, http://b.example:8080\nnull",
+        "LISTS=/posts/, /de/\n/posts/ Shop",
     ]);
     assert_eq!(refused, [""; 0]);
     assert_eq!(
@@ -71,6 +73,7 @@ fn everything_can_be_set() {
             origins: ["https://a.example", "http://b.example:8080", "null"]
                 .map(str::to_owned)
                 .to_vec(),
+            lists: ["/posts/", "/de/", "Shop"].map(str::to_owned).to_vec(),
         }
     );
     for var in [
@@ -83,6 +86,8 @@ fn everything_can_be_set() {
     }
     assert_eq!(parse(&["DEDUPE_SECONDS=86400"]).0.dedupe, 86_400);
     assert_eq!(parse(&["PUBLISH_SECONDS=86400"]).0.publish, 86_400);
+    let lists: String = (0..16).map(|n| format!("{n:0>128},")).collect();
+    assert_eq!(parse(&[&format!("LISTS={lists}")]).0.lists.len(), 16);
 }
 
 #[test]
@@ -101,6 +106,11 @@ fn what_is_not_valid_is_named_and_stays_at_its_default() {
         "KV_WRITES_PER_DAY=1e3",
         "BOTS=yes",
         "BOTS=Count",
+        &format!("LISTS={}", "x".repeat(129)),
+        &format!(
+            "LISTS={}",
+            (0..17).map(|n| format!("/{n} ")).collect::<String>()
+        ),
     ] {
         let (settings, refused) = parse(&[var]);
         assert_eq!(settings, Settings::default(), "{var}");

@@ -63,6 +63,10 @@ pub enum Error {
     BodyTooLarge(usize),
     /// An import that cannot be read, and the line where that shows.
     InvalidImport(u32),
+    /// An import with a time more than a day ahead, and the line where it stands.
+    FutureTime(u32),
+    /// A prefix that has no top list.
+    UnknownList,
     /// Nothing was published yet that could be read, or Workers KV does not answer.
     Unpublished,
     /// What was in Workers KV is still being taken over.
@@ -114,6 +118,8 @@ impl Error {
             Error::InvalidMode => (400, "invalid_mode"),
             Error::InvalidCount => (400, "invalid_count"),
             Error::InvalidImport(_) => (400, "invalid_import"),
+            Error::FutureTime(_) => (400, "future_time"),
+            Error::UnknownList => (400, "unknown_list"),
             Error::Unpublished => (503, "unpublished"),
             Error::Adopting => (503, "adopting"),
             Error::Unreadable => (500, "unreadable"),
@@ -126,6 +132,7 @@ impl Error {
 impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
+            Error::NotFound => f.write_str("Not found"),
             Error::MethodNotAllowed(allow) => write!(f, "Method not allowed; use one of {allow}"),
             Error::NameTooLong => write!(f, "A name has at most {MAX_NAME_BYTES} bytes"),
             Error::InvalidAmount => {
@@ -134,30 +141,43 @@ impl std::fmt::Display for Error {
                     "An amount is an integer from -{MAX_COUNT} to {MAX_COUNT}"
                 )
             }
-            Error::OutOfRange => {
-                write!(
-                    f,
-                    "The count would leave -{MAX_COUNT} to {MAX_COUNT}; it is unchanged"
-                )
-            }
-            Error::NotACount => {
-                write!(
-                    f,
-                    "The stored value is not an integer from -{MAX_COUNT} to {MAX_COUNT}"
-                )
-            }
+            Error::OutOfRange => write!(
+                f,
+                "The count would leave -{MAX_COUNT} to {MAX_COUNT}; it is unchanged"
+            ),
+            Error::NotACount => write!(
+                f,
+                "The stored value is not an integer from -{MAX_COUNT} to {MAX_COUNT}"
+            ),
             Error::InvalidPost => write!(
                 f,
                 "A post is 1 to {MAX_POST_BYTES} bytes of UTF-8 without control characters, and does not start with a colon"
             ),
+            Error::InvalidEncoding => {
+                f.write_str("The percent-encoding is broken, or not of UTF-8")
+            }
+            Error::MissingPost => f.write_str("Name one or more posts, for example, ?post=142"),
             Error::TooManyInRequest => write!(f, "A request asks for at most {MAX_POSTS} posts"),
             Error::InvalidLimit => write!(f, "A limit is an integer from 1 to {MAX_LIMIT}"),
+            Error::InvalidPeriod => f.write_str("A period is all, day, week or month"),
             Error::InvalidDays => write!(f, "Days are an integer from 1 to {DAYS}"),
             Error::InvalidLabel => write!(
                 f,
                 "A label has at most {MAX_LABEL} characters, none of them a control character"
             ),
+            Error::InvalidColor => {
+                f.write_str("A color is a name such as blue, or 3 or 6 hexadecimal digits")
+            }
             Error::InvalidId => write!(f, "The id of a ping has 1 to {MAX_ID_BYTES} bytes"),
+            Error::ForeignOrigin => f.write_str("Pages of this origin may not count here"),
+            Error::TooManyPings => f.write_str("Too many views from this address; wait a minute"),
+            Error::PingTooLarge => f.write_str("A view needs no body"),
+            Error::TooManyPosts => f.write_str("There is no room for another post"),
+            Error::Unauthorized => {
+                f.write_str("This needs the header `Authorization: Bearer ADMIN_TOKEN`")
+            }
+            Error::InvalidFormat => f.write_str("A format is json, ndjson or csv"),
+            Error::InvalidMode => f.write_str("A mode is add, replace or max"),
             Error::InvalidCount => write!(
                 f,
                 r#"The body is a count, an integer from 0 to {MAX_COUNT}, or {{"views":count}}"#
@@ -167,33 +187,19 @@ impl std::fmt::Display for Error {
                 f,
                 "Line {line} is not a post with its views; nothing was imported"
             ),
-            _ => f.write_str(self.sentence()),
-        }
-    }
-}
-
-impl Error {
-    /// The sentence of those that need no numbers in it.
-    fn sentence(self) -> &'static str {
-        match self {
-            Error::NotFound => "Not found",
-            Error::InvalidEncoding => "The percent-encoding is broken, or not of UTF-8",
-            Error::MissingPost => "Name one or more posts, for example, ?post=142",
-            Error::InvalidPeriod => "A period is all, day, week or month",
-            Error::InvalidColor => "A color is a name such as blue, or 3 or 6 hexadecimal digits",
-            Error::ForeignOrigin => "Pages of this origin may not count here",
-            Error::TooManyPings => "Too many views from this address; wait a minute",
-            Error::PingTooLarge => "A view needs no body",
-            Error::TooManyPosts => "There is no room for another post",
-            Error::Unauthorized => "This needs the header `Authorization: Bearer ADMIN_TOKEN`",
-            Error::InvalidFormat => "A format is json, ndjson or csv",
-            Error::InvalidMode => "A mode is add, replace or max",
-            Error::Unpublished => "The published counts cannot be read at the moment",
-            Error::Adopting => {
-                "What was in Workers KV is still being taken over; try again in a minute"
+            Error::FutureTime(line) => write!(
+                f,
+                "Line {line} has views of a time that is more than a day ahead; nothing was imported"
+            ),
+            Error::UnknownList => f.write_str("`LISTS` names no such prefix"),
+            Error::Unpublished => f.write_str("The published counts cannot be read at the moment"),
+            Error::Adopting => f.write_str(
+                "What was in Workers KV is still being taken over; try again in a minute",
+            ),
+            Error::Unreadable => f.write_str("What is stored cannot be read"),
+            Error::Unavailable => {
+                f.write_str("The counter did not answer; the count may or may not have changed")
             }
-            Error::Unreadable => "What is stored cannot be read",
-            _ => "The counter did not answer; the count may or may not have changed",
         }
     }
 }

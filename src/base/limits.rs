@@ -16,5 +16,7 @@ pub const MAX_POSTS: usize = 100;
 pub const MAX_LIMIT: u32 = 100;
 /// How many days a record keeps, up to its newest.
 pub const DAYS: u32 = 30;
+/// The seconds of an hour.
+pub const HOUR_SECONDS: u32 = 3600;
 /// The most characters of a badge's label.
 pub const MAX_LABEL: usize = 100;

@@ -16,7 +16,15 @@ pub struct Settings {
     pub count_bots: bool,
     /// `ALLOWED_ORIGINS`, separated by commas or spaces: the pages that may count; none means all.
     pub origins: Vec<String>,
+    /// `LISTS`, separated by commas or spaces, at most [`MAX_LISTS`] of [`MAX_PREFIX_BYTES`]: the
+    /// prefixes of posts that have top lists of their own.
+    pub lists: Vec<String>,
 }
+
+/// The most prefixes in `LISTS`.
+pub const MAX_LISTS: usize = 16;
+/// The most bytes of one of them.
+pub const MAX_PREFIX_BYTES: usize = 128;
 
 impl Default for Settings {
     fn default() -> Self {
@@ -27,6 +35,7 @@ impl Default for Settings {
             writes: 900,
             count_bots: false,
             origins: Vec::new(),
+            lists: Vec::new(),
         }
     }
 }
@@ -59,6 +68,13 @@ impl Settings {
                 }
             },
             origins: origins(&var("ALLOWED_ORIGINS").unwrap_or_default()),
+            lists: {
+                let lists = prefixes(&var("LISTS").unwrap_or_default());
+                lists.unwrap_or_else(|| {
+                    refused("LISTS");
+                    default.lists
+                })
+            },
         }
     }
 }
@@ -67,4 +83,17 @@ fn origins(text: &str) -> Vec<String> {
     let origins = text.split([',', ' ', '\n']).map(str::trim);
     let origins = origins.map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
     origins.filter(|origin| !origin.is_empty()).collect()
+}
+
+/// The prefixes of a list, each once; `None` where there are too many or one is too long.
+fn prefixes(text: &str) -> Option<Vec<String>> {
+    let mut prefixes: Vec<String> = Vec::new();
+    for prefix in text.split([',', ' ', '\n']).map(str::trim) {
+        if !prefix.is_empty() && !prefixes.iter().any(|known| known == prefix) {
+            prefixes.push(prefix.to_owned());
+        }
+    }
+    let fits =
+        prefixes.len() <= MAX_LISTS && prefixes.iter().all(|one| one.len() <= MAX_PREFIX_BYTES);
+    fits.then_some(prefixes)
 }

@@ -25,6 +25,11 @@ impl Time {
         Self(seconds)
     }
 
+    /// Seconds since the Unix epoch.
+    pub fn seconds(self) -> u32 {
+        self.0
+    }
+
     /// Milliseconds since the Unix epoch.
     pub fn millis(self) -> f64 {
         f64::from(self.0) * 1000.0
@@ -72,7 +77,24 @@ pub struct Hour(u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Day(u32);
 
+impl Hour {
+    /// The moment at which it begins.
+    pub fn begin(self) -> Time {
+        Time(self.0.saturating_mul(HOUR))
+    }
+
+    /// The moment at which the next hour begins.
+    pub fn end(self) -> Time {
+        Time(self.0.saturating_add(1).saturating_mul(HOUR))
+    }
+}
+
 impl Day {
+    /// The moment at which it begins.
+    pub fn begin(self) -> Time {
+        Time(self.0.saturating_mul(DAY))
+    }
+
     /// The moment at which the next day begins.
     pub fn end(self) -> Time {
         Time(self.0.saturating_add(1).saturating_mul(DAY))

@@ -1,4 +1,11 @@
 //! One ledger's rules: what is counted, how it is stored, what is to be published.
 
-pub mod seen;
+pub mod event;
+pub mod journal;
+pub mod lists;
+pub mod marks;
+pub mod pages;
+pub mod publication;
+pub mod rows;
+pub mod takeover;
 pub mod tally;

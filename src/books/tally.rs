@@ -1,39 +1,55 @@
 //! The ledger's books: every post's record, and who was counted lately.
 //!
-//! A change is applied to its post and appended to the journal; one row takes the journal and all that
-//! is not of a single post, so that however many changes wait, one write stores them. When the journal
-//! has grown, it is folded into the posts' pages.
-
-mod journal;
-mod publication;
-mod takeover;
-
-pub use journal::Rows;
-pub use publication::{Publication, Published};
-pub use takeover::Part;
+//! A change is applied to its post in memory ([`Pages`]) and appended to the [`Journal`]; one row,
+//! `0:state`, takes the newest events with all that is not of a single post, so that however many
+//! changes wait, one write stores them. As the journal grows, pages are folded, a few at a time.
+//!
+//! ```text
+//! 0:state   State in postcard, then the newest events
+//! ```
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::settings::Settings;
-use crate::base::time::Time;
-use crate::books::seen::{ID_SECONDS, Key, Salts, Seen};
+use crate::base::time::{DAY, Time};
+use crate::books::event::Event;
+use crate::books::journal::{Journal, JournalState};
+use crate::books::lists::Offer;
+use crate::books::marks::{ID_SECONDS, Mark, MarkRows, Salts, Seen};
+use crate::books::pages::Pages;
+use crate::books::publication::{PublishState, Publishing, Ranks};
+use crate::books::rows::{Rows, key};
+use crate::books::takeover::Takeover;
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
-use crate::model::page::{self, Page, Post};
+use crate::model::page::{Line, Post};
+use crate::model::place::Key;
 use crate::model::reason::Reason;
-use crate::model::record::Record;
-use crate::published::budget::Budget;
-use crate::published::snapshot::Adopted;
-use journal::{Event, VERSION, page_key};
+use crate::model::record::{Record, Records};
 use serde::{Deserialize, Serialize};
-use std::collections::hash_map::Entry as MapEntry;
-use std::collections::{HashMap, HashSet, VecDeque};
-use takeover::Adoption;
 
-/// The room for posts: the snapshot has to fit into a value of Workers KV, 25 MiB.
+/// The room for posts: the bytes of their ids, and [`ROOM_PER_POST`] for each.
 const ROOM: u32 = 16 << 20;
+/// The room that only the owner can fill, so that strangers never keep the owner's posts out.
+const OWNER_ROOM: u32 = 4 << 20;
 /// The room that a post takes beside its id.
 const ROOM_PER_POST: u32 = 32;
+/// How many events are worth their rows: pages are folded when there are this many and
+/// [`EVENTS_PER_PAGE`] more for each page that they touch.
+const EVENTS_PER_FOLD: u64 = 1000;
+const EVENTS_PER_PAGE: u64 = 16;
+/// The most bytes of events that are not in pages, for the memory and the start of an object.
+const JOURNAL_BYTES: usize = 1 << 20;
+/// The most pages that one save folds.
+const PAGES_PER_SAVE: usize = 4;
+/// How many rows of the journal are dropped together, because that writes the lists once.
+const ROWS_PER_DROP: usize = 8;
+/// The most rows of the journal that one save drops.
+const MOST_ROWS_PER_DROP: usize = 32;
+/// How long marks may stay in the journal of a busy site after they have ceased to matter.
+const BUSY_SECONDS: u32 = DAY / 4;
+/// The version of the rows' format.
+const VERSION: u8 = 2;
 
 /// A ping that may count.
 #[derive(Clone, Copy, Debug)]
@@ -46,54 +62,56 @@ pub struct Ping<'a> {
     pub visitor: Option<(&'a str, &'a str)>,
 }
 
-/// All that is stored and is not of a single post.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Head {
-    version: u8,
-    /// How many pages there are, a power of two.
-    pages: u32,
-    /// The journal's rows: from `oldest` to before `next`; those before `folded` are in the pages.
-    oldest: u32,
-    folded: u32,
-    next: u32,
-    site: Record,
-    posts: u32,
-    /// The room that the posts take.
-    room: u32,
-    skipped: [u64; 5],
-    salts: Salts,
-    adoption: Adoption,
-    budget: Budget,
-    /// Whether anything changed since it was last published.
-    changed: bool,
-    /// Whether entries in Workers KV are behind their posts.
-    behind: bool,
-    published: Time,
-    alarm: Option<Time>,
+/// Who asks for room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asker {
+    Anyone,
+    Owner,
 }
 
-impl Head {
-    fn new(ids: Key) -> Self {
+/// All that is stored and is not of a single post.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct State {
+    version: u8,
+    /// Names this ledger's storage: what is published carries it.
+    pub(super) deployment: Key,
+    /// The deployment that this one was restored from.
+    pub(super) parent: Option<Key>,
+    /// What the places of posts follow from.
+    pub(super) secret: Key,
+    pub(super) site: Record,
+    pub(super) posts: u32,
+    /// The room that the posts take.
+    room: u32,
+    pub(super) skipped: [u64; 5],
+    pub(super) salts: Salts,
+    journal: JournalState,
+    visitors: MarkRows,
+    ids: MarkRows,
+    /// When the oldest and the newest mark in the journal were made.
+    marked: Option<(Time, Time)>,
+    pub(super) takeover: Takeover,
+    pub(super) publish: PublishState,
+}
+
+impl State {
+    fn new(mut random: impl FnMut() -> Key) -> Self {
         Self {
             version: VERSION,
-            pages: 1,
-            oldest: 0,
-            folded: 0,
-            next: 0,
+            deployment: random(),
+            parent: None,
+            secret: random(),
             site: Record::default(),
             posts: 0,
             room: 0,
             skipped: [0; 5],
-            salts: Salts::new(ids),
-            adoption: Adoption::Begun {
-                cursor: None,
-                adopted: Adopted::default(),
-            },
-            budget: Budget::default(),
-            changed: false,
-            behind: false,
-            published: Time::default(),
-            alarm: None,
+            salts: Salts::new(random()),
+            journal: JournalState::default(),
+            visitors: MarkRows::default(),
+            ids: MarkRows::default(),
+            marked: None,
+            takeover: Takeover::Unasked,
+            publish: PublishState::default(),
         }
     }
 }
@@ -101,31 +119,275 @@ impl Head {
 /// The books, with what was needed of the pages.
 #[derive(Debug)]
 pub struct Tally {
-    head: Head,
-    /// The events since the last row of the journal, encoded.
-    journal: Vec<u8>,
-    /// How many events are not in the stored pages.
-    unfolded: u32,
-    /// Whether pages have changed by more than events.
-    fold_now: bool,
-    /// Whether anything changed since the publication that is under way began.
-    changed_since: bool,
-    /// Whether the last attempt to take over what is in Workers KV failed.
-    pub takeover_failed: bool,
-    /// The writes that the publication under way was given.
-    reserved: u32,
-    pages: HashMap<u32, Page>,
-    /// The events of pages that were not read yet and that are not in them.
-    unread: HashMap<u32, Vec<Event>>,
-    /// The pages that differ from their rows.
-    dirty: HashSet<u32>,
-    /// The rows of the journal, with the time of their newest view.
-    rows: VecDeque<(u32, Time)>,
-    newest: Time,
+    pub(super) state: State,
+    pub(super) pages: Pages,
+    journal: Journal,
     visitors: Seen,
     ids: Seen,
+    pub(super) ranks: Ranks,
+    pub(super) publishing: Publishing,
+    /// Whether the last attempt to take over what is in Workers KV failed.
+    pub(super) takeover_failed: bool,
+    /// Whether everything is to be folded, because more has changed than a few pages.
+    fold_all: bool,
 }
 
+/// Reading and writing.
+impl Tally {
+    /// Reads the books, or begins them; `random` is for the secrets of new ones.
+    pub fn load(
+        rows: &impl Rows,
+        settings: &Settings,
+        now: Time,
+        random: impl FnMut() -> Key,
+    ) -> Result<Self, Error> {
+        let Some(bytes) = rows.get(&key("state"))? else {
+            let state = State::new(random);
+            let pages = Pages::new(state.secret);
+            return Ok(Self::over(state, pages, Journal::default()));
+        };
+        let (state, tail): (State, _) =
+            postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
+        if state.version != VERSION {
+            return Err(Error::Unreadable);
+        }
+        let mut pages = Pages::load(state.secret, rows)?;
+        let mut marks = Vec::new();
+        let journal = Journal::load(state.journal, tail, rows, |number, event| {
+            marks.push(marks_of(&event));
+            pages.replay(number, event);
+        })?;
+        let mut tally = Self::over(state, pages, journal);
+        let (visitors, ids) = (&tally.state.visitors, &tally.state.ids);
+        visitors.load(rows, "visitors", now, settings.dedupe, &mut tally.visitors)?;
+        ids.load(rows, "ids", now, ID_SECONDS, &mut tally.ids)?;
+        for marks in marks {
+            tally.remember(marks, settings);
+        }
+        Ok(tally)
+    }
+
+    fn over(state: State, pages: Pages, journal: Journal) -> Self {
+        Self {
+            state,
+            pages,
+            journal,
+            visitors: Seen::visitors(),
+            ids: Seen::ids(),
+            ranks: Ranks::default(),
+            publishing: Publishing::default(),
+            takeover_failed: false,
+            fold_all: false,
+        }
+    }
+
+    /// Writes what has changed.
+    pub fn save(&mut self, rows: &impl Rows, now: Time, settings: &Settings) -> Result<(), Error> {
+        self.journal.save(rows)?;
+        let most = if self.fold_all {
+            usize::MAX
+        } else {
+            PAGES_PER_SAVE
+        };
+        let mut folded = 0;
+        while folded < most && self.wants_fold() {
+            self.fold(rows, now, settings)?;
+            folded += 1;
+        }
+        self.fold_all = false;
+        self.drop_events(rows, ROWS_PER_DROP, now, settings)?;
+        if self.has_new_lists() {
+            self.save_ranks(rows, now, settings)?;
+        }
+        self.write_state(rows)
+    }
+
+    /// Has the next save fold whatever is worth it, because more has changed than a view.
+    pub(super) fn fold_soon(&mut self) {
+        self.fold_all = true;
+    }
+
+    fn write_state(&mut self, rows: &impl Rows) -> Result<(), Error> {
+        self.state.journal = self.journal.state();
+        let bytes = Vec::with_capacity(1024 + self.journal.tail().len());
+        let mut bytes = postcard::to_extend(&self.state, bytes).map_err(|_| Error::Unreadable)?;
+        bytes.extend_from_slice(self.journal.tail());
+        rows.put(&key("state"), &bytes)
+    }
+
+    /// Whether the journal has grown enough to be worth the rows of pages.
+    fn wants_fold(&self) -> bool {
+        let Some(oldest) = self.pages.oldest() else {
+            return false;
+        };
+        let worth = EVENTS_PER_FOLD + EVENTS_PER_PAGE * self.pages.stale() as u64;
+        self.journal.since(oldest) >= worth || self.journal.len() >= JOURNAL_BYTES
+    }
+
+    /// Folds the page that has waited the longest.
+    fn fold(&mut self, rows: &impl Rows, now: Time, settings: &Settings) -> Result<(), Error> {
+        // What leaves the journal has to be in the lists.
+        self.rank(rows, now, settings)?;
+        let start = self.pages.stale_starts().next();
+        if let Some(start) = start {
+            self.rank_page(rows, start, now)?;
+        }
+        self.pages.fold(rows, self.journal.next())?;
+        Ok(())
+    }
+
+    /// Drops the rows of the journal whose events are all in pages, where there are `least` or nothing
+    /// waits for a page any more; their marks stay as long as they matter.
+    fn drop_events(
+        &mut self,
+        rows: &impl Rows,
+        least: usize,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let oldest = self.pages.oldest().unwrap_or(self.journal.next());
+        let droppable = self.journal.before(oldest).min(MOST_ROWS_PER_DROP);
+        if droppable < least {
+            return Ok(());
+        }
+        let mut marks = Marks::default();
+        for _ in 0..droppable {
+            self.journal.drop_row(rows, |event| marks.push(&event))?;
+        }
+        self.keep(rows, marks, now, settings)?;
+        self.save_ranks(rows, now, settings)
+    }
+
+    /// Moves marks that still matter into rows of their own, and removes the rows of others.
+    fn keep(
+        &mut self,
+        rows: &impl Rows,
+        marks: Marks,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let State { visitors, ids, .. } = &mut self.state;
+        for (mark_rows, kind, mut marks, window) in [
+            (visitors, "visitors", marks.visitors, settings.dedupe),
+            (ids, "ids", marks.ids, ID_SECONDS),
+        ] {
+            marks.retain(|(_, at)| at.distance(now) < window);
+            mark_rows.keep(rows, kind, &marks)?;
+            mark_rows.forget(rows, kind, now, window)?;
+        }
+        Ok(())
+    }
+
+    /// Drops all marks that no longer matter, also those in the journal, where any are due.
+    pub(super) fn forget(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        self.state.salts.forget(now, settings.dedupe);
+        if self
+            .journal_forget_at(settings)
+            .is_some_and(|due| due <= now)
+        {
+            self.empty_journal(rows, now, settings)?;
+        }
+        self.keep(rows, Marks::default(), now, settings)
+    }
+
+    /// Empties the journal, or a part of it where many pages have changes: then it is still due.
+    fn empty_journal(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        self.journal.save(rows)?;
+        for _ in 0..PAGES_PER_SAVE {
+            if self.pages.oldest().is_some() {
+                self.fold(rows, now, settings)?;
+            }
+        }
+        self.drop_events(rows, 1, now, settings)?;
+        if self.pages.oldest().is_none() && !self.journal.has_rows() {
+            let mut marks = Marks::default();
+            self.journal.drop_tail(|event| marks.push(&event))?;
+            self.save_ranks(rows, now, settings)?;
+            self.keep(rows, marks, now, settings)?;
+            self.state.marked = None;
+        }
+        Ok(())
+    }
+
+    /// When there are marks or salts to forget, if there are any.
+    pub(super) fn forget_at(&self, settings: &Settings) -> Option<Time> {
+        let State {
+            visitors,
+            ids,
+            salts,
+            ..
+        } = &self.state;
+        let due = [
+            self.journal_forget_at(settings),
+            visitors.forget_at(settings.dedupe),
+            ids.forget_at(ID_SECONDS),
+            salts.forget_at(settings.dedupe),
+        ];
+        due.into_iter().flatten().min()
+    }
+
+    /// When the journal is emptied for its marks: when the newest no longer matters, and where the site
+    /// is never quiet, some hours after the oldest no longer does.
+    fn journal_forget_at(&self, settings: &Settings) -> Option<Time> {
+        let (oldest, newest) = self.state.marked?;
+        let quiet = newest.plus(settings.dedupe);
+        Some(quiet.min(oldest.plus(settings.dedupe + BUSY_SECONDS)))
+    }
+
+    fn remember(&mut self, marks: MarksOfEvent, settings: &Settings) {
+        let (visitor, id) = marks;
+        if let Some((mark, at)) = visitor {
+            self.visitors.insert(mark, at, settings.dedupe);
+        }
+        if let Some((mark, at)) = id {
+            self.ids.insert(mark, at, ID_SECONDS);
+        }
+        if let Some((_, at)) = visitor.or(id) {
+            let oldest = self.state.marked.map_or(at, |(oldest, _)| oldest);
+            self.state.marked = Some((oldest, at));
+        }
+    }
+}
+
+type Marked = (Mark, Time);
+type MarksOfEvent = (Option<Marked>, Option<Marked>);
+
+fn marks_of(event: &Event) -> MarksOfEvent {
+    match event {
+        Event::View {
+            at, visitor, id, ..
+        } => (visitor.map(|mark| (mark, *at)), id.map(|mark| (mark, *at))),
+        Event::Import { at, id } => (None, Some((*id, *at))),
+        Event::Put { .. } | Event::Entry { .. } => (None, None),
+    }
+}
+
+/// Marks of events that are dropped.
+#[derive(Default)]
+struct Marks {
+    visitors: Vec<Marked>,
+    ids: Vec<Marked>,
+}
+
+impl Marks {
+    fn push(&mut self, event: &Event) {
+        let (visitor, id) = marks_of(event);
+        self.visitors.extend(visitor);
+        self.ids.extend(id);
+    }
+}
+
+/// What is counted.
 impl Tally {
     /// Counts a ping, unless its id or its visitor was counted before.
     pub fn ping(
@@ -136,8 +398,8 @@ impl Tally {
         now: Time,
         random: impl FnOnce() -> Key,
     ) -> Result<Outcome, Error> {
-        let salts = &mut self.head.salts;
-        let id = ping.id.map(|id| salts.id(id));
+        let salts = &mut self.state.salts;
+        let id = ping.id.map(|id| salts.id(ping.post, id));
         let visitors = match ping.visitor {
             Some((address, agent)) if settings.dedupe > 0 => {
                 salts.rotate(now, settings.dedupe, random);
@@ -152,138 +414,189 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
-        self.admit(rows, std::iter::once(ping.post))?;
-        let [visitor, _] = visitors;
-        let post = ping.post.clone();
-        let at = now;
-        let views = self.append(
-            rows,
-            Event::View {
-                post,
-                at,
-                visitor,
-                id,
-            },
-        )?;
-        self.head.site.view(now);
-        Ok(Outcome::Counted(views))
+        self.admit(rows, [ping.post], Asker::Anyone)?;
+        let event = Event::View {
+            post: ping.post.clone(),
+            at: now,
+            visitor: visitors[0],
+            id,
+        };
+        self.remember(marks_of(&event), settings);
+        self.state.site.view(now);
+        Ok(Outcome::Counted(self.append(rows, event, now)?))
     }
 
     /// Notes pings that do not count.
     pub fn skip(&mut self, reason: Reason, pings: u32) {
-        let skipped = &mut self.head.skipped[usize::from(reason.number())];
+        let skipped = &mut self.state.skipped[usize::from(reason.number())];
         *skipped = skipped.saturating_add(pings.into());
-        self.changed();
+        self.state.publish.change();
     }
 
     /// The views of a post.
     pub fn views(&mut self, rows: &impl Rows, post: &PostId) -> Result<u64, Error> {
-        let page = self.page(rows, self.number(post))?;
-        Ok(page.get(post).map_or(0, |post| post.record.total))
+        Ok(self.pages.views(rows, post)?.unwrap_or_default())
     }
 
     /// Sets the views of a post; 0 forgets all of it. Its entry in Workers KV follows.
-    pub fn set(&mut self, rows: &impl Rows, post: &PostId, views: u64) -> Result<(), Error> {
-        self.admit(rows, std::iter::once(post))?;
-        let before = self.record(rows, post)?;
-        let event = Event::Set {
-            post: post.clone(),
-            views,
-        };
-        self.append(rows, event)?;
-        let after = self.record(rows, post)?;
-        self.head.site.subtract(&before);
-        self.head.site.add(&after);
-        Ok(())
+    pub fn set(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        views: u64,
+        now: Time,
+    ) -> Result<(), Error> {
+        self.admit(rows, [post], Asker::Owner)?;
+        let Post { record, entry } = self.pages.post(rows, post)?;
+        let mut after = Record::default();
+        if views > 0 {
+            after = record;
+            after.set(views);
+        }
+        let entry = self.entry_after_owner(entry);
+        self.put(
+            rows,
+            post.clone(),
+            Post {
+                record: after,
+                entry,
+            },
+            now,
+        )
     }
 
-    /// Changes the records of many posts. The next [`Tally::save`] writes their pages.
+    /// Changes the records of many posts, all or none. An import whose `id` was taken in within a day
+    /// changes nothing; whether it was taken in now.
     pub fn import(
         &mut self,
         rows: &impl Rows,
-        records: Vec<(PostId, Record)>,
+        records: Records,
         mode: Mode,
-    ) -> Result<(), Error> {
-        self.admit(rows, records.iter().map(|(id, _)| id))?;
+        id: Option<&str>,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<bool, Error> {
+        let mark = id.map(|id| self.state.salts.import(id));
+        if mark.is_some_and(|mark| self.ids.has(&mark, now, ID_SECONDS)) {
+            return Ok(false);
+        }
+        self.admit(rows, records.iter().map(|(id, _)| id), Asker::Owner)?;
         for (id, imported) in records {
-            let before = self.record(rows, &id)?;
-            let mut after = before.clone();
+            let Post { record, entry } = self.pages.post(rows, &id)?;
+            let mut after = record;
             match mode {
                 Mode::Add => after.add(&imported),
                 Mode::Replace => after = imported,
                 Mode::Max => after.merge(&imported),
             }
-            self.head.site.subtract(&before);
-            self.head.site.add(&after);
-            self.change(rows, &id, |page| {
-                page.entry(id.clone()).or_default().record = after
-            })?;
+            let entry = self.entry_after_owner(entry);
+            self.put(
+                rows,
+                id,
+                Post {
+                    record: after,
+                    entry,
+                },
+                now,
+            )?;
         }
-        self.fold_now = true;
-        self.changed();
-        Ok(())
-    }
-
-    /// Every post that has views.
-    pub fn export(&mut self, rows: &impl Rows) -> Result<Vec<(PostId, Record)>, Error> {
-        let mut all = Vec::new();
-        for n in 0..self.head.pages {
-            let viewed = self
-                .page(rows, n)?
-                .iter()
-                .filter(|(_, post)| post.record.total > 0);
-            all.extend(viewed.map(|(id, post)| (id.clone(), post.record.clone())));
+        if let Some(id) = mark {
+            self.journal.append(&Event::Import { at: now, id })?;
+            self.remember((None, Some((id, now))), settings);
         }
-        Ok(all)
+        self.fold_all = true;
+        self.state.publish.change();
+        Ok(true)
     }
 
-    /// Changes a post by an event, which the journal keeps; the views after it.
-    fn append(&mut self, rows: &impl Rows, event: Event) -> Result<u64, Error> {
-        let id = event.post().clone();
-        self.change(rows, &id, |page| event.apply(page))?;
-        self.remember(&event);
-        let journal = std::mem::take(&mut self.journal);
-        self.journal = postcard::to_extend(&event, journal).map_err(|_| Error::Unreadable)?;
-        self.unfolded += 1;
-        self.changed();
-        self.views(rows, &id)
+    /// The posts of the page that holds the place `from`, those that have views, and the place at which
+    /// the next page begins.
+    pub fn export(&mut self, rows: &impl Rows, from: u64) -> Result<(Records, Option<u64>), Error> {
+        let mut posts = Vec::new();
+        let range = self.pages.lines(rows, from, |_, line| {
+            let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
+            if line.total > 0 {
+                posts.push((PostId::parse(line.id.to_owned())?, line.record()?));
+            }
+            Ok(())
+        })?;
+        Ok((posts, range.end()))
     }
 
-    /// Changes a post in its page, and keeps count of the posts.
-    fn change(
+    /// Makes a post what it is from now on.
+    pub(super) fn put(
         &mut self,
         rows: &impl Rows,
-        id: &PostId,
-        change: impl FnOnce(&mut Page),
+        post: PostId,
+        after: Post,
+        now: Time,
     ) -> Result<(), Error> {
-        let number = self.number(id);
-        let page = self.page(rows, number)?;
-        let before = page.get(id).map(|post| post.record.total);
-        change(page);
-        if page.get(id).is_some_and(Post::is_empty) {
-            page.remove(id);
-        }
-        let after = page.get(id).map(|post| post.record.total);
+        let before = self.pages.post(rows, &post)?.record;
+        self.state.site.subtract(&before);
+        self.state.site.add(&after.record);
+        let Post { record, entry } = after;
+        let event = Event::Put {
+            post,
+            record,
+            entry,
+        };
+        self.append(rows, event, now).map(drop)
+    }
+
+    /// Changes a post by an event, which the journal keeps; its views after it.
+    pub(super) fn append(
+        &mut self,
+        rows: &impl Rows,
+        event: Event,
+        now: Time,
+    ) -> Result<u64, Error> {
+        let Some(id) = event.post().cloned() else {
+            return Ok(0);
+        };
+        let number = self.journal.next();
+        let changed = self.pages.apply(rows, &id, number, &event)?;
+        let (before, post) = (changed.before, changed.post);
+        let after = (!post.is_empty()).then_some(post.record.total);
+        let total = post.record.total;
+        let (entry, times) = (post.entry, post.times()?);
         let posts = |views: Option<u64>| u32::from(views.is_some_and(|views| views > 0));
-        let room = |views: Option<u64>| views.map_or(0, |_| room_of(id));
-        self.head.posts = (self.head.posts + posts(after)).saturating_sub(posts(before));
-        self.head.room = (self.head.room + room(after)).saturating_sub(room(before));
-        self.dirty.insert(number);
-        Ok(())
+        let room = |views: Option<u64>| views.map_or(0, |_| room_of(&id));
+        let state = &mut self.state;
+        state.posts = (state.posts + posts(after)).saturating_sub(posts(before));
+        state.room = (state.room + room(after)).saturating_sub(room(before));
+        let place = self.pages.place(&id);
+        // Readers do not ask for entries.
+        if !matches!(event, Event::Entry { .. }) {
+            state.publish.touch(place, now);
+        }
+        let offer = Offer {
+            place,
+            id: id.as_str(),
+            total,
+            entry,
+            times: &times,
+        };
+        self.ranks.offer(offer, now);
+        self.journal.append(&event)?;
+        Ok(total)
     }
 
     /// Refuses posts that there is no room for, before anything has changed.
-    fn admit<'a>(
+    pub(super) fn admit<'a>(
         &mut self,
         rows: &impl Rows,
-        posts: impl Iterator<Item = &'a PostId>,
+        posts: impl IntoIterator<Item = &'a PostId>,
+        asker: Asker,
     ) -> Result<(), Error> {
-        let mut room = self.head.room;
+        let most = match asker {
+            Asker::Anyone => ROOM,
+            Asker::Owner => ROOM + OWNER_ROOM,
+        };
+        let mut room = self.state.room;
         for id in posts {
-            let page = self.page(rows, self.number(id))?;
-            if !page.contains_key(id) {
+            if self.pages.views(rows, id)?.is_none() {
                 room = room.saturating_add(room_of(id));
-                if room > ROOM {
+                if room > most {
                     return Err(Error::TooManyPosts);
                 }
             }
@@ -293,40 +606,46 @@ impl Tally {
 
     /// Publishes again, though nothing has changed.
     pub fn publish_again(&mut self) {
-        self.changed();
+        self.state.publish.change();
     }
 
-    fn changed(&mut self) {
-        self.head.changed = true;
-        self.changed_since = true;
+    /// Reads or begins the rankings.
+    pub(super) fn rank(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let stale = self.pages.stale_starts();
+        self.ranks
+            .load(rows, settings, now, self.state.publish.lists, stale)
     }
 
-    fn record(&mut self, rows: &impl Rows, id: &PostId) -> Result<Record, Error> {
-        let page = self.page(rows, self.number(id))?;
-        Ok(page
-            .get(id)
-            .map(|post| post.record.clone())
-            .unwrap_or_default())
+    /// Offers what has changed in a page to the rankings.
+    pub(super) fn rank_page(
+        &mut self,
+        rows: &impl Rows,
+        start: u64,
+        now: Time,
+    ) -> Result<(), Error> {
+        let Self { pages, ranks, .. } = self;
+        let secret = *pages.secret();
+        pages.changes(rows, start, |id, post| {
+            let times = post.times()?;
+            ranks.offer(Offer::of_post(&secret, id.as_str(), post, &times), now);
+            Ok(())
+        })
     }
 
-    /// The page that a post is in.
-    fn number(&self, post: &PostId) -> u32 {
-        page::number(post.as_str(), self.head.pages)
-    }
-
-    /// A page with all its events; read where it is not in memory.
-    fn page(&mut self, rows: &impl Rows, number: u32) -> Result<&mut Page, Error> {
-        match self.pages.entry(number) {
-            MapEntry::Occupied(page) => Ok(page.into_mut()),
-            MapEntry::Vacant(place) => {
-                let bytes = rows.get(&page_key(number))?.unwrap_or_default();
-                let mut page = page::decode(&bytes)?;
-                for event in self.unread.remove(&number).unwrap_or_default() {
-                    event.apply(&mut page);
-                }
-                Ok(place.insert(page))
-            }
-        }
+    fn save_ranks(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        self.rank(rows, now, settings)?;
+        self.state.publish.lists = self.ranks.save(rows, self.state.publish.lists)?;
+        Ok(())
     }
 }
 

@@ -1,10 +1,12 @@
 //! The bodies of answers about posts' views, in JSON.
 
+use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::{Day, Time};
+use crate::model::page::Line;
 use crate::model::reason::Reason;
-use crate::model::record::Period;
-use crate::published::snapshot::Snapshot;
+use crate::model::record::{Period, Record};
+use crate::published::head::{Place, Summary};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -27,12 +29,26 @@ struct Ping<'a> {
     reason: Option<&'static str>,
 }
 
-/// One post's views.
-pub fn post(post: &PostId, snapshot: &Snapshot) -> String {
-    set(post, snapshot.views(post))
+/// What is known of a post.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// All its views.
+    pub total: u64,
+    /// The same by hour and by day.
+    pub record: Record,
 }
 
-/// What an owner has set a post's views to.
+impl Known {
+    /// Reads the post's line.
+    pub fn of(line: &Line) -> Result<Self, Error> {
+        Ok(Self {
+            total: line.total,
+            record: line.record()?,
+        })
+    }
+}
+
+/// One post's views.
 pub fn set(post: &PostId, views: u64) -> String {
     let post = post.as_str();
     json(&PostViews { post, views })
@@ -45,10 +61,11 @@ struct PostViews<'a> {
 }
 
 /// The views of several posts, in the order that they were asked in.
-pub fn posts(posts: &[PostId], snapshot: &Snapshot) -> String {
+pub fn posts(posts: &[PostId], known: &[Known]) -> String {
     let views = Map(posts
         .iter()
-        .map(|post| (post.as_str(), snapshot.views(post)))
+        .zip(known)
+        .map(|(post, known)| (post.as_str(), known.total))
         .collect());
     json(&Posts { views })
 }
@@ -58,14 +75,15 @@ struct Posts<'a> {
     views: Map<'a>,
 }
 
-/// The most viewed posts of a period that ends now.
-pub fn top(period: Period, limit: u32, snapshot: &Snapshot, now: Time) -> String {
-    let posts = snapshot.top(period, limit as usize, now).into_iter();
+/// The most viewed posts of a period, of which `list` holds the first.
+pub fn top(period: Period, limit: u32, list: &[Place]) -> String {
+    let posts = list.iter().take(limit as usize).map(|place| PostViews {
+        post: &place.post,
+        views: place.views,
+    });
     json(&Top {
         period: period.name(),
-        posts: posts
-            .map(|(post, views)| PostViews { post, views })
-            .collect(),
+        posts: posts.collect(),
     })
 }
 
@@ -76,8 +94,8 @@ struct Top<'a> {
 }
 
 /// The views by day of a post, or of the site.
-pub fn history(post: Option<&PostId>, days: u32, snapshot: &Snapshot, now: Time) -> String {
-    let history = snapshot.history(post, days, now).into_iter();
+pub fn history(post: Option<&PostId>, history: Vec<(Day, u64)>) -> String {
+    let history = history.into_iter();
     let day = |(day, views): (Day, u64)| DayViews {
         day: day.to_string(),
         views,
@@ -101,9 +119,9 @@ struct DayViews {
     views: u64,
 }
 
-/// The totals.
-pub fn stats(snapshot: &Snapshot, now: Time) -> String {
-    let summary = &snapshot.summary;
+/// The totals. `refused`: since when another deployment would publish in the same namespace.
+pub fn stats(summary: &Summary, refused: Option<Time>, now: Time) -> String {
+    let is_published = summary.published > Time::default();
     let count = |reason: Reason| (reason.name(), summary.skipped[usize::from(reason.number())]);
     json(&Stats {
         views: summary.site.total,
@@ -117,7 +135,9 @@ pub fn stats(snapshot: &Snapshot, now: Time) -> String {
             posts: adopted.posts,
             left: adopted.left,
         }),
-        published: (summary.published > Time::default()).then(|| summary.published.to_string()),
+        published: is_published.then(|| summary.published.to_string()),
+        oldest: is_published.then(|| summary.oldest.to_string()),
+        refused: refused.map(|since| since.to_string()),
     })
 }
 
@@ -129,6 +149,9 @@ struct Stats {
     kv: KvStats,
     adopted: Option<AdoptedStats>,
     published: Option<String>,
+    oldest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<String>,
 }
 
 #[derive(Serialize)]

@@ -21,10 +21,10 @@ use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::limits::MAX_COUNT;
-use crate::base::time::{Day, Hour};
-use crate::model::record::{Buckets, Record};
+use crate::base::time::{Day, Hour, Time};
+use crate::model::record::{Buckets, Record, Records};
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{self, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt::{self, Display};
 use std::marker::PhantomData;
@@ -70,29 +70,46 @@ impl Format {
         }
     }
 
-    /// Writes records.
-    pub fn write(self, records: &[(PostId, Record)]) -> String {
-        let lines = records.iter();
+    /// What comes before the records.
+    pub fn begin(self) -> &'static str {
         match self {
-            Format::Csv => csv::write(records),
-            Format::Ndjson => lines.map(|record| json(record) + "\n").collect(),
+            Format::Json => "{\"posts\":[\n",
+            Format::Ndjson => "",
+            Format::Csv => csv::HEAD_LINE,
+        }
+    }
+
+    /// Appends a record; `is_first` where none was written before.
+    pub fn write(self, record: &(PostId, Record), is_first: bool, text: &mut String) {
+        match self {
+            Format::Csv => text.push_str(&csv::line(record)),
+            Format::Ndjson => {
+                text.push_str(&json(record));
+                text.push('\n');
+            }
             Format::Json => {
-                let lines: Vec<_> = lines.map(json).collect();
-                format!("{{\"posts\":[\n{}\n]}}\n", lines.join(",\n"))
+                text.push_str(if is_first { "" } else { ",\n" });
+                text.push_str(&json(record));
             }
         }
     }
 
-    /// Reads records; [`Error::InvalidImport`] with the first line that is none.
-    pub fn read(self, text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+    /// What comes after the records.
+    pub fn end(self) -> &'static str {
+        match self {
+            Format::Json => "\n]}\n",
+            Format::Ndjson | Format::Csv => "",
+        }
+    }
+
+    /// Reads records. The first line that is none is told by [`Error::InvalidImport`], or by
+    /// [`Error::FutureTime`] where it has views of a time after `latest`.
+    pub fn read(self, text: &str, latest: Time) -> Result<Records, Error> {
         let text = without_mark(text);
         match self {
-            Format::Csv => csv::read(text),
-            Format::Ndjson => read_lines(text),
-            Format::Json => match serde_json::from_str(text) {
-                Ok(Document(records)) => Ok(records),
-                Err(error) => Err(Error::InvalidImport(error.line().max(1) as u32)),
-            },
+            Format::Csv => csv::read(text, latest),
+            Format::Ndjson => read_lines(text, latest),
+            Format::Json => read_document(text, latest),
         }
     }
 
@@ -144,6 +161,12 @@ impl Line {
         };
         (self.post, record)
     }
+
+    fn is_after(&self, latest: Time) -> bool {
+        let hours = self.hours.0.iter().map(|(hour, _)| hour.begin());
+        let days = self.days.0.iter().map(|(day, _)| day.begin());
+        hours.chain(days).any(|begin| begin > latest)
+    }
 }
 
 /// A count of views: a number, or its digits as text.
@@ -177,50 +200,28 @@ impl Serialize for Views {
 
 impl<'de> Deserialize<'de> for Views {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match deserializer.deserialize_any(AnyValue)? {
-            Value::Views(views) => Ok(views),
-            Value::Posts(_) => Err(D::Error::custom(Error::InvalidCount)),
-        }
+        deserializer.deserialize_any(AnyViews)
     }
 }
 
-/// What stands behind a key of an imported object: the views of that post, or posts.
-enum Value {
-    Views(Views),
-    Posts(Vec<Line>),
-}
+struct AnyViews;
 
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(AnyValue)
-    }
-}
-
-struct AnyValue;
-
-impl<'de> Visitor<'de> for AnyValue {
-    type Value = Value;
+impl Visitor<'_> for AnyViews {
+    type Value = Views;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a count")
     }
 
-    fn visit_u64<E: de::Error>(self, views: u64) -> Result<Value, E> {
+    fn visit_u64<E: de::Error>(self, views: u64) -> Result<Views, E> {
         let views = Some(views).filter(|views| *views <= MAX_COUNT as u64);
-        let views = views.ok_or_else(|| E::custom(Error::InvalidCount))?;
-        Ok(Value::Views(Views(views)))
+        views
+            .map(Views)
+            .ok_or_else(|| E::custom(Error::InvalidCount))
     }
 
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Value, E> {
-        text.parse().map(Value::Views).map_err(E::custom)
-    }
-
-    fn visit_seq<Seq: SeqAccess<'de>>(self, mut lines: Seq) -> Result<Value, Seq::Error> {
-        let mut posts = Vec::new();
-        while let Some(Object(line)) = lines.next_element()? {
-            posts.push(line);
-        }
-        Ok(Value::Posts(posts))
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Views, E> {
+        text.parse().map_err(E::custom)
     }
 }
 
@@ -297,49 +298,128 @@ impl<'de, Fields: Deserialize<'de>> Deserialize<'de> for Object<Fields> {
     }
 }
 
-/// An export in JSON, or counts by post.
-struct Document(Vec<(PostId, Record)>);
-
-impl<'de> Deserialize<'de> for Document {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(AnyDocument)
+/// Reads an export in JSON, or counts by post.
+fn read_document(text: &str, latest: Time) -> Result<Records, Error> {
+    let mut document = Document {
+        latest,
+        is_late: false,
+        records: Vec::new(),
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    let read = deserializer.deserialize_map(&mut document);
+    match read.and_then(|()| deserializer.end()) {
+        Ok(()) => Ok(document.records),
+        Err(error) => Err(match document.is_late {
+            true => Error::FutureTime(error.line().max(1) as u32),
+            false => Error::InvalidImport(error.line().max(1) as u32),
+        }),
     }
 }
 
-struct AnyDocument;
+/// The records that were read of a document so far.
+struct Document {
+    latest: Time,
+    /// Whether the last line was refused for its time.
+    is_late: bool,
+    records: Records,
+}
 
-impl<'de> Visitor<'de> for AnyDocument {
-    type Value = Document;
+impl<'de> Visitor<'de> for &mut Document {
+    type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("posts")
     }
 
-    fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<Document, Map::Error> {
-        let mut records = Vec::new();
-        while let Some((key, value)) = map.next_entry::<PostId, Value>()? {
-            match value {
-                Value::Posts(lines) if key.as_str() == "posts" => {
-                    records.extend(lines.into_iter().map(Line::record));
-                }
-                Value::Posts(_) => return Err(Map::Error::custom(Error::InvalidCount)),
-                Value::Views(Views(views)) => {
-                    let mut record = Record::default();
-                    record.set(views);
-                    records.push((key, record));
-                }
-            }
+    fn visit_map<Map: MapAccess<'de>>(self, mut map: Map) -> Result<(), Map::Error> {
+        while let Some(post) = map.next_key()? {
+            let document = &mut *self;
+            map.next_value_seed(OfKey { document, post })?;
         }
-        Ok(Document(records))
+        Ok(())
     }
 }
 
-fn read_lines(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+/// What stands behind a key: the views of that post, or behind `posts` a list of lines.
+struct OfKey<'a> {
+    document: &'a mut Document,
+    post: PostId,
+}
+
+impl<'de> DeserializeSeed<'de> for OfKey<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OfKey<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        AnyViews.expecting(f)
+    }
+
+    fn visit_u64<E: de::Error>(self, views: u64) -> Result<(), E> {
+        let Views(views) = AnyViews.visit_u64(views)?;
+        let mut record = Record::default();
+        record.set(views);
+        self.document.records.push((self.post, record));
+        Ok(())
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
+        let Views(views) = AnyViews.visit_str(text)?;
+        self.visit_u64(views)
+    }
+
+    fn visit_seq<Seq: SeqAccess<'de>>(self, mut lines: Seq) -> Result<(), Seq::Error> {
+        if self.post.as_str() != "posts" {
+            return Err(Seq::Error::custom(Error::InvalidCount));
+        }
+        while let Some(()) = lines.next_element_seed(OfLine(self.document))? {}
+        Ok(())
+    }
+}
+
+/// A line of a document: an object only, as [`Object`] is.
+struct OfLine<'a>(&'a mut Document);
+
+impl<'de> DeserializeSeed<'de> for OfLine<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for OfLine<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    // An error that is made here is of the line that the object ends in.
+    fn visit_map<Map: MapAccess<'de>>(self, map: Map) -> Result<(), Map::Error> {
+        let line = Line::deserialize(MapAccessDeserializer::new(map))?;
+        if line.is_after(self.0.latest) {
+            self.0.is_late = true;
+            return Err(Map::Error::custom("a time in the future"));
+        }
+        self.0.records.push(line.record());
+        Ok(())
+    }
+}
+
+fn read_lines(text: &str, latest: Time) -> Result<Records, Error> {
     let lines = text
         .lines()
         .zip(1..)
         .filter(|(line, _)| !line.trim().is_empty());
     let read = |(line, number)| match serde_json::from_str::<Object<Line>>(line) {
+        Ok(Object(line)) if line.is_after(latest) => Err(Error::FutureTime(number)),
         Ok(Object(line)) => Ok(line.record()),
         Err(_) => Err(Error::InvalidImport(number)),
     };

@@ -12,7 +12,7 @@ use std::borrow::Cow;
 use std::ops::RangeInclusive;
 
 /// The most bytes of an import.
-pub const MAX_BODY_BYTES: usize = 16 << 20;
+pub const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,14 @@ pub enum Views {
     /// Tell the views of several posts, in their order.
     Posts(Vec<PostId>),
     /// List the most viewed posts.
-    Top(Period, u32),
+    Top {
+        /// Of which period.
+        period: Period,
+        /// How many.
+        limit: u32,
+        /// How their ids begin; empty for all.
+        prefix: String,
+    },
     /// Tell the views by day of a post, or of the site.
     History(Option<PostId>, u32),
     /// Tell the totals.
@@ -57,8 +64,21 @@ pub enum Owner {
     Delete(PostId),
     /// Write everything down.
     Export(Format),
-    /// Take records from the body, which is in this format or in the one it looks like.
-    Import(Mode, Option<Format>),
+    /// Take records from the body.
+    Import(Import),
+}
+
+/// How records are taken in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Import {
+    /// What becomes of the posts that are there.
+    pub mode: Mode,
+    /// The format of the body; `None` for the one that it looks like.
+    pub format: Option<Format>,
+    /// What is not to be taken in twice.
+    pub id: Option<PingId>,
+    /// Whether the body is only to be checked.
+    pub dry: bool,
 }
 
 /// What can be done with a counter.
@@ -106,10 +126,11 @@ impl Views {
         match (method, path) {
             ("OPTIONS", _) => Ok(Views::Preflight),
             ("GET" | "HEAD", "/views") => target.posts().map(Views::Posts),
-            ("GET" | "HEAD", "/top") => Ok(Views::Top(
-                target.period()?,
-                target.number("limit", 1..=MAX_LIMIT, 10)?,
-            )),
+            ("GET" | "HEAD", "/top") => Ok(Views::Top {
+                period: target.period()?,
+                limit: target.number("limit", 1..=MAX_LIMIT, 10)?,
+                prefix: target.one("prefix")?.unwrap_or_default(),
+            }),
             ("GET" | "HEAD", "/history") => {
                 let days = target.number("days", 1..=DAYS, DAYS)?;
                 Ok(Views::History(target.posts_at_most(1)?.pop(), days))
@@ -300,7 +321,12 @@ impl Target<'_> {
             None | Some("max") => Mode::Max,
             Some(_) => return Err(Error::InvalidMode),
         };
-        Ok(Owner::Import(mode, self.format()?))
+        Ok(Owner::Import(Import {
+            mode,
+            format: self.format()?,
+            id: self.ping_id()?,
+            dry: self.one("dry")?.is_some_and(|dry| dry == "1"),
+        }))
     }
 }
 

@@ -3,5 +3,6 @@
 pub mod mode;
 pub mod outcome;
 pub mod page;
+pub mod place;
 pub mod reason;
 pub mod record;

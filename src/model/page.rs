@@ -1,16 +1,15 @@
-//! Posts in pages: the unit in which the ledger stores them and the snapshot carries them.
+//! Posts in pages: the unit in which the ledger stores them and publishes them.
 //!
 //! A page is its posts one after the other, in the order of their ids, each a [`Line`] in
-//! [postcard](https://postcard.jamesmunns.com/wire-format). Which page a post is in follows from its
-//! id and from how many pages there are, a power of two.
+//! [postcard](https://postcard.jamesmunns.com/wire-format). Pages stay encoded in memory: a post is
+//! found by walking the lines, which skips over what it is not asked for.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::model::record::Record;
+use crate::model::record::{Record, Times};
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher13;
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::hash::{Hash, Hasher};
 
 /// What is kept of a post.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,23 +23,48 @@ pub struct Post {
 /// A post's own entry in Workers KV.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    /// There is none.
+    /// None is known. One that is found there is another program's.
     #[default]
     None,
     /// The count that it was given last.
     Count(u64),
     /// Another program's: it is no count, and is left alone.
     Foreign,
+    /// What it is was never asked, but the owner has set the post since: a count is replaced.
+    Unasked,
+}
+
+impl Entry {
+    /// By how many views the entry is wrong where the post has `total`; that of a post that is
+    /// forgotten is wrong altogether.
+    pub fn gap(self, total: u64) -> u64 {
+        match self {
+            Entry::None => total,
+            Entry::Count(1..) | Entry::Unasked if total == 0 => u64::MAX,
+            Entry::Count(views) => total.abs_diff(views),
+            Entry::Unasked => total,
+            Entry::Foreign => 0,
+        }
+    }
 }
 
 impl Post {
     /// Whether there is anything to store.
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        self.record == Record::default() && matches!(self.entry, Entry::None | Entry::Foreign)
+    }
+
+    /// Its hours and days, as a [`Line`] has them.
+    pub fn times(&self) -> Result<Vec<u8>, Error> {
+        let Record { hours, days, .. } = &self.record;
+        match hours.is_empty() && days.is_empty() {
+            true => Ok(Vec::new()),
+            false => postcard::to_extend(&(hours, days), Vec::new()).map_err(|_| Error::Unreadable),
+        }
     }
 }
 
-/// A post as it is written. What few readers ask for comes last, and is skipped by the others.
+/// A post as it is written.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Line<'a> {
     /// The post's id.
@@ -49,11 +73,19 @@ pub struct Line<'a> {
     pub total: u64,
     /// Its entry in Workers KV.
     pub entry: Entry,
-    /// Its hours and days in postcard; empty where there are none.
-    times: &'a [u8],
+    /// Its hours and days, to be read by [`Times`] or [`Line::record`]; empty where there are none.
+    pub times: &'a [u8],
 }
 
+/// A line has at most so many bytes: an id of 512, and 24 hours and 30 days with the largest counts.
+pub const MAX_LINE_BYTES: usize = 1100;
+
 impl Line<'_> {
+    /// The views of the last day, week and month.
+    pub fn times(&self) -> Times<'_> {
+        Times(self.times)
+    }
+
     /// All that is kept of the post's views.
     pub fn record(&self) -> Result<Record, Error> {
         let (hours, days) = match self.times {
@@ -67,69 +99,27 @@ impl Line<'_> {
         })
     }
 
-    /// By how many views the entry in Workers KV is wrong; that of a post that is forgotten is wrong
-    /// altogether.
-    pub fn gap(&self) -> u64 {
-        match self.entry {
-            Entry::None => self.total,
-            Entry::Count(1..) if self.total == 0 => u64::MAX,
-            Entry::Count(views) => self.total.abs_diff(views),
-            Entry::Foreign => 0,
-        }
+    /// The post.
+    pub fn post(&self) -> Result<Post, Error> {
+        Ok(Post {
+            record: self.record()?,
+            entry: self.entry,
+        })
     }
 }
 
-/// The posts of a page.
-pub type Page = BTreeMap<PostId, Post>;
+/// The posts of a page that differ from what is written. Those that are empty are taken out of it.
+pub type Changes = BTreeMap<PostId, Post>;
 
-/// The page that a post is in, of so many.
-pub fn number(post: &str, pages: u32) -> u32 {
-    let mut hasher = SipHasher13::new();
-    post.hash(&mut hasher);
-    hasher.finish() as u32 & (pages - 1)
-}
-
-/// Writes a page.
-pub fn encode(page: &Page) -> Result<Vec<u8>, Error> {
-    page.iter().try_fold(Vec::new(), |bytes, (id, post)| {
-        let Record { total, hours, days } = &post.record;
-        let times = match hours.is_empty() && days.is_empty() {
-            true => Ok(Vec::new()),
-            false => postcard::to_extend(&(hours, days), Vec::new()),
-        };
-        let line = Line {
-            id: id.as_str(),
-            total: *total,
-            entry: post.entry,
-            times: &times.map_err(|_| Error::Unreadable)?,
-        };
-        postcard::to_extend(&line, bytes).map_err(|_| Error::Unreadable)
-    })
-}
-
-/// A page without its posts' hours and days.
-pub fn without_times(page: &[u8]) -> Result<Vec<u8>, Error> {
-    read(page).try_fold(Vec::new(), |bytes, line| {
-        let line = Line {
-            times: &[],
-            ..line?
-        };
-        postcard::to_extend(&line, bytes).map_err(|_| Error::Unreadable)
-    })
-}
-
-/// Reads a page.
-pub fn decode(bytes: &[u8]) -> Result<Page, Error> {
-    let mut page = Page::new();
-    for line in read(bytes) {
-        let line = line?;
-        let post = Post {
-            record: line.record()?,
-            entry: line.entry,
-        };
-        page.insert(PostId::parse(line.id.to_owned())?, post);
-    }
-    Ok(page)
+/// Appends a post.
+pub fn write(id: &PostId, post: &Post, page: Vec<u8>) -> Result<Vec<u8>, Error> {
+    let line = Line {
+        id: id.as_str(),
+        total: post.record.total,
+        entry: post.entry,
+        times: &post.times()?,
+    };
+    postcard::to_extend(&line, page).map_err(|_| Error::Unreadable)
 }
 
 /// Reads a page post by post. [`Error::Unreadable`] is the last of bytes that make no sense.
@@ -142,4 +132,47 @@ pub fn read(mut bytes: &[u8]) -> impl Iterator<Item = Result<Line<'_>, Error>> {
         bytes = line.as_ref().map_or(&[], |(_, rest)| rest);
         Some(line.map(|(line, _)| line).map_err(|_| Error::Unreadable))
     })
+}
+
+/// The line of a post, if it has one.
+pub fn find<'a>(page: &'a [u8], id: &str) -> Result<Option<Line<'a>>, Error> {
+    for line in read(page) {
+        let line = line?;
+        match line.id.cmp(id) {
+            Ordering::Less => {}
+            Ordering::Equal => return Ok(Some(line)),
+            Ordering::Greater => return Ok(None),
+        }
+    }
+    Ok(None)
+}
+
+/// A page with its changes, passed to `write` line by line, in order.
+pub fn merge(
+    page: &[u8],
+    changes: &Changes,
+    mut write: impl FnMut(&str, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut changed = changes.iter().peekable();
+    let fresh = |id: &PostId, post: &Post, write: &mut dyn FnMut(&str, &[u8]) -> _| {
+        if post.is_empty() {
+            return Ok(());
+        }
+        write(id.as_str(), &self::write(id, post, Vec::new())?)
+    };
+    let mut rest = page;
+    while !rest.is_empty() {
+        let (line, after): (Line, _) =
+            postcard::take_from_bytes(rest).map_err(|_| Error::Unreadable)?;
+        let bytes = &rest[..rest.len() - after.len()];
+        rest = after;
+        while let Some((id, post)) = changed.next_if(|(id, _)| id.as_str() < line.id) {
+            fresh(id, post, &mut write)?;
+        }
+        match changed.next_if(|(id, _)| id.as_str() == line.id) {
+            Some((id, post)) => fresh(id, post, &mut write)?,
+            None => write(line.id, bytes)?,
+        }
+    }
+    changed.try_for_each(|(id, post)| fresh(id, post, &mut write))
 }

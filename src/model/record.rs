@@ -1,11 +1,19 @@
 //! A post's record: its views in all, by hour and by day, and the windows that are read from them.
 
+use crate::base::id::PostId;
 use crate::base::limits::{DAYS, MAX_COUNT};
 use crate::base::time::{Day, Hour, Time};
 use serde::{Deserialize, Serialize};
 
 /// How many hours a record keeps, up to its newest.
 pub const HOURS: u32 = 24;
+/// The days of a week.
+const WEEK: u32 = 7;
+/// The most views that are counted.
+const MOST: u64 = MAX_COUNT as u64;
+
+/// Posts with their records, as they are imported and exported.
+pub type Records = Vec<(PostId, Record)>;
 
 /// The views of a post, or of the whole site.
 ///
@@ -34,6 +42,9 @@ pub enum Period {
 }
 
 impl Period {
+    /// All of them, in the order in which they are published.
+    pub const EACH: [Self; 4] = [Self::All, Self::Day, Self::Week, Self::Month];
+
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
@@ -55,7 +66,7 @@ impl Record {
 
     /// Makes the total another. Hours and days that no longer fit in it are forgotten.
     pub fn set(&mut self, total: u64) {
-        self.total = total.min(MAX_COUNT as u64);
+        self.total = total.min(MOST);
         if self.hours.all() > self.total || self.days.all() > self.total {
             self.hours = Buckets::default();
             self.days = Buckets::default();
@@ -93,7 +104,7 @@ impl Record {
         match period {
             Period::All => self.total,
             Period::Day => self.hours.last(HOURS, now.hour().into()),
-            Period::Week => self.days.last(7, now.day().into()),
+            Period::Week => self.days.last(WEEK, now.day().into()),
             Period::Month => self.days.last(DAYS, now.day().into()),
         }
     }
@@ -121,12 +132,61 @@ impl Record {
 
 /// Views by hour or by day: those of the newest that had any, and of the `KEPT` − 1 before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Packed", into = "Packed")]
 pub struct Buckets<const KEPT: u32>(Vec<(u32, u64)>);
+
+/// Buckets as they are written: the newest, bit n of `mask` for the one n before it, and the views of
+/// those whose bit is set, the newest first.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    newest: u32,
+    mask: u32,
+    views: Vec<u64>,
+}
+
+impl<const KEPT: u32> From<Buckets<KEPT>> for Packed {
+    fn from(buckets: Buckets<KEPT>) -> Self {
+        let newest = buckets.newest();
+        let bit = |mask: u32, bucket: &(u32, u64)| mask | 1 << (newest - bucket.0);
+        Self {
+            newest,
+            mask: buckets.0.iter().fold(0, bit),
+            views: buckets.0.iter().rev().map(|bucket| bucket.1).collect(),
+        }
+    }
+}
+
+impl<const KEPT: u32> TryFrom<Packed> for Buckets<KEPT> {
+    type Error = &'static str;
+
+    fn try_from(packed: Packed) -> Result<Self, Self::Error> {
+        let Packed {
+            newest,
+            mask,
+            views,
+        } = packed;
+        let fits = u64::from(mask) >> KEPT == 0 && mask.count_ones() as usize == views.len();
+        let starts = mask & 1 == u32::from(!views.is_empty());
+        let past = mask.checked_ilog2().is_none_or(|oldest| oldest <= newest);
+        if !(fits && starts && past) || views.iter().any(|views| !(1..=MOST).contains(views)) {
+            return Err("buckets");
+        }
+        let set = (0..KEPT).filter(|bit| mask >> bit & 1 == 1);
+        let mut buckets: Vec<_> = set.map(|bit| newest - bit).zip(views).collect();
+        buckets.reverse();
+        Ok(Self(buckets))
+    }
+}
 
 impl<const KEPT: u32> Buckets<KEPT> {
     /// Whether there are no views.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The newest bucket; 0 where there is none.
+    pub fn newest(&self) -> u32 {
+        self.0.last().map_or(0, |bucket| bucket.0)
     }
 
     /// Adds views to a bucket. Those too far behind the newest are dropped.
@@ -157,8 +217,9 @@ impl<const KEPT: u32> Buckets<KEPT> {
             Ok(i) => self.0[i].1 = change(self.0[i].1),
             Err(i) => self.0.insert(i, (at, change(0))),
         }
-        let newest = self.0.last().map_or(0, |bucket| bucket.0);
-        self.0.retain(|bucket| newest - bucket.0 < KEPT);
+        let newest = self.newest();
+        self.0
+            .retain(|bucket| newest - bucket.0 < KEPT && bucket.1 > 0);
     }
 
     fn get(&self, at: u32) -> u64 {
@@ -168,7 +229,7 @@ impl<const KEPT: u32> Buckets<KEPT> {
 
     /// The views of the `count` buckets up to `now`.
     fn last(&self, count: u32, now: u32) -> u64 {
-        let within = |bucket: &&(u32, u64)| bucket.0 <= now && now - bucket.0 < count;
+        let within = |bucket: &&(u32, u64)| is_within(bucket.0, count, now);
         let views = self.0.iter().filter(within).map(|bucket| bucket.1);
         views.fold(0, sum)
     }
@@ -182,6 +243,102 @@ impl<const KEPT: u32> Buckets<KEPT> {
     }
 }
 
+/// Hours and days as they are written, in postcard, to be read without an allocation.
+///
+/// Bytes that make no sense have no views.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times<'a>(pub &'a [u8]);
+
+impl Times<'_> {
+    /// The views of the periods that end now: the day, the week, the month.
+    pub fn views(self, now: Time) -> [u64; 3] {
+        let mut windows = [0; 3];
+        self.each(|bucket| match bucket {
+            Bucket::Hour(at, views) if is_within(at, HOURS, now.hour().into()) => {
+                windows[0] = sum(windows[0], views);
+            }
+            Bucket::Hour(..) => {}
+            Bucket::Day(at, views) => {
+                for (window, days) in [(1, WEEK), (2, DAYS)] {
+                    if is_within(at, days, now.day().into()) {
+                        windows[window] = sum(windows[window], views);
+                    }
+                }
+            }
+        });
+        windows
+    }
+
+    /// When the views of one of the periods will be fewer if no view comes, if they ever will.
+    pub fn fades(self, now: Time) -> Option<Time> {
+        let mut soonest: Option<Time> = None;
+        self.each(|bucket| {
+            let ends = match bucket {
+                Bucket::Hour(at, _) => [Hour::from(at.saturating_add(HOURS)).begin(); 2],
+                Bucket::Day(at, _) => {
+                    [WEEK, DAYS].map(|days| Day::from(at.saturating_add(days)).begin())
+                }
+            };
+            for end in ends.into_iter().filter(|end| *end > now) {
+                soonest = Some(soonest.map_or(end, |soonest| soonest.min(end)));
+            }
+        });
+        soonest
+    }
+
+    fn each(self, mut work: impl FnMut(Bucket)) {
+        let mut rest = self.0;
+        let mut all = || {
+            each(&mut rest, |at, views| work(Bucket::Hour(at, views)))?;
+            each(&mut rest, |at, views| work(Bucket::Day(at, views)))
+        };
+        // Empty where there are none.
+        let _ = all();
+    }
+}
+
+enum Bucket {
+    Hour(u32, u64),
+    Day(u32, u64),
+}
+
+/// Reads a [`Packed`] bucket by bucket.
+fn each(rest: &mut &[u8], mut work: impl FnMut(u32, u64)) -> Option<()> {
+    let newest = varint(rest)? as u32;
+    let mut mask = varint(rest)? as u32;
+    let mut left = varint(rest)?;
+    let mut before = 0;
+    while mask != 0 && left > 0 {
+        let skip = mask.trailing_zeros();
+        before += skip;
+        work(newest.checked_sub(before)?, varint(rest)?);
+        mask = mask.checked_shr(skip + 1).unwrap_or_default();
+        before += 1;
+        left -= 1;
+    }
+    Some(())
+}
+
+/// Reads an integer as postcard writes it
+/// (<https://postcard.jamesmunns.com/wire-format#varint-encoded-integers>).
+fn varint(rest: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, after) = rest.split_first()?;
+        *rest = after;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Whether a bucket is one of the `count` up to `now`.
+fn is_within(at: u32, count: u32, now: u32) -> bool {
+    at <= now && now - at < count
+}
+
 fn sum(a: u64, b: u64) -> u64 {
-    a.saturating_add(b).min(MAX_COUNT as u64)
+    a.saturating_add(b).min(MOST)
 }

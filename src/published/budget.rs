@@ -57,6 +57,14 @@ impl Budget {
         Some(left.saturating_sub(snapshots).min(MOST_ENTRIES))
     }
 
+    /// How many of a site's parts a publication that begins now may write, so that the day's writes
+    /// last for the day.
+    pub fn parts(&self, now: Time, settings: &Settings) -> u32 {
+        let heads = now.rest_of_day().div_ceil(settings.publish);
+        let left = self.left(now, settings).saturating_sub(heads);
+        left.div_ceil(heads).min(left)
+    }
+
     fn left(&self, now: Time, settings: &Settings) -> u32 {
         settings.writes.saturating_sub(self.spent(now))
     }

@@ -1,5 +1,5 @@
 //! What readers get: when it is published, and what it holds.
 
 pub mod budget;
-pub mod snapshot;
-pub mod top;
+pub mod head;
+pub mod part;

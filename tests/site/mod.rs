@@ -9,10 +9,16 @@ use tally::base::error::Error;
 use tally::base::id::PostId;
 use tally::base::settings::Settings;
 use tally::base::time::{DAY, Time};
-use tally::books::tally::{Part, Ping, Publication, Published, Rows, Tally};
+use tally::books::publication::{Action, Outcomes, Publication, StaleEntry};
+use tally::books::rows::{MAX_ROW_BYTES, Rows};
+use tally::books::takeover::{Found, Section};
+use tally::books::tally::{Ping, Tally};
+use tally::model::mode::Mode;
 use tally::model::outcome::Outcome;
-use tally::model::record::Record;
-use tally::published::snapshot::Snapshot;
+use tally::model::page::Entry;
+use tally::model::record::{Period, Record};
+use tally::published::head::{HEAD, Published, Where};
+use tally::published::part::Part;
 
 /// A noon.
 pub const START: u32 = 20_000 * DAY + DAY / 2;
@@ -53,6 +59,11 @@ impl Rows for Store {
 
     fn put(&self, key: &str, value: &[u8]) -> Result<(), Error> {
         self.write()?;
+        assert!(
+            value.len() <= MAX_ROW_BYTES,
+            "{key} has {} bytes",
+            value.len()
+        );
         self.rows
             .borrow_mut()
             .insert(key.to_owned(), value.to_vec());
@@ -73,15 +84,20 @@ pub struct Site {
     pub settings: Settings,
     pub now: u32,
     keys: u32,
-    /// The writes of the publication that is under way.
+    /// What stands in Workers KV under Tally's own keys.
+    pub kv: BTreeMap<String, Vec<u8>>,
+    /// The posts' own entries there.
+    pub entries: BTreeMap<PostId, u64>,
+    /// The writes to Workers KV that were tried.
     pub writes: u32,
 }
 
 impl Site {
     /// A site whose namespace was taken over already.
-    pub fn new(adopted: Vec<(PostId, Option<u64>)>) -> Self {
+    pub fn new(adopted: Vec<(PostId, Found)>) -> Self {
         let mut site = Self::unadopted();
-        site.adopt(adopted, 0).expect("room for all");
+        site.tally.found_no_head();
+        site.adopt(adopted, 0);
         site.save();
         site
     }
@@ -89,35 +105,48 @@ impl Site {
     /// A site at its first start.
     pub fn unadopted() -> Self {
         let store = Store::default();
-        let tally = Tally::load(&store, || [0; 16]).expect("books");
+        let settings = Settings::default();
+        let mut key = 0;
+        let keys = || {
+            key += 1;
+            [key; 16]
+        };
+        let tally = Tally::load(&store, &settings, at(START), keys).expect("books");
         Self {
             store,
             tally,
-            settings: Settings::default(),
+            settings,
             now: START,
             keys: 0,
+            kv: BTreeMap::new(),
+            entries: BTreeMap::new(),
             writes: 0,
         }
     }
 
-    /// Takes a namespace over that is listed in one part.
-    pub fn adopt(&mut self, entries: Vec<(PostId, Option<u64>)>, left: u32) -> Result<(), Error> {
-        let part = Part {
+    /// Takes a namespace over that is listed in one section.
+    pub fn adopt(&mut self, entries: Vec<(PostId, Found)>, left: u32) {
+        let section = Section {
             entries,
             left,
             next: None,
         };
-        self.tally.adopt_part(&self.store, &None, part)
+        let found = self
+            .tally
+            .found_section(&self.store, &None, section, at(self.now));
+        found.expect("rows");
     }
 
     pub fn save(&mut self) {
-        let saved = self.tally.save(&self.store, at(self.now));
+        let saved = self.tally.save(&self.store, at(self.now), &self.settings);
         saved.expect("rows that can be written");
     }
 
     /// What is not stored is lost.
     pub fn crash(&mut self) {
-        self.tally = Tally::load(&self.store, || unreachable!()).expect("the same books");
+        let now = at(self.now);
+        let books = Tally::load(&self.store, &self.settings, now, || unreachable!());
+        self.tally = books.expect("the same books");
     }
 
     pub fn ping(
@@ -126,6 +155,16 @@ impl Site {
         ping: Option<&str>,
         visitor: Option<&str>,
     ) -> Outcome {
+        self.try_ping(id, ping, visitor)
+            .expect("a ping is counted or not")
+    }
+
+    pub fn try_ping(
+        &mut self,
+        id: impl ToString,
+        ping: Option<&str>,
+        visitor: Option<&str>,
+    ) -> Result<Outcome, Error> {
         let post = post(id);
         let ping = Ping {
             post: &post,
@@ -135,10 +174,8 @@ impl Site {
         self.keys += 1;
         let key = self.key();
         let now = at(self.now);
-        let done = self
-            .tally
-            .ping(&self.store, ping, &self.settings, now, || key);
-        done.expect("a ping is counted or not")
+        self.tally
+            .ping(&self.store, ping, &self.settings, now, || key)
     }
 
     /// A key that no other is equal to.
@@ -149,8 +186,18 @@ impl Site {
     }
 
     pub fn set(&mut self, id: impl ToString, views: u64) {
-        let set = self.tally.set(&self.store, &post(id), views);
+        let now = at(self.now);
+        let set = self.tally.set(&self.store, &post(id), views, now);
         set.expect("room for the post");
+    }
+
+    /// Takes records in the place of those that are there.
+    pub fn import(&mut self, records: Vec<(PostId, Record)>) {
+        let (now, settings) = (at(self.now), &self.settings);
+        let imported = self
+            .tally
+            .import(&self.store, records, Mode::Replace, None, settings, now);
+        imported.expect("room for the posts");
     }
 
     pub fn views(&mut self, id: impl ToString) -> u64 {
@@ -159,45 +206,139 @@ impl Site {
     }
 
     pub fn export(&mut self) -> BTreeMap<PostId, Record> {
-        let all = self.tally.export(&self.store).expect("pages");
-        let posts: BTreeMap<_, _> = all.iter().cloned().collect();
-        assert_eq!(posts.len(), all.len(), "every post is there once");
+        let mut posts = BTreeMap::new();
+        let mut next = Some(0);
+        while let Some(from) = next {
+            let (page, after) = self.tally.export(&self.store, from).expect("pages");
+            for (id, record) in page {
+                assert_eq!(posts.insert(id, record), None, "every post is there once");
+            }
+            next = after;
+        }
         posts
     }
 
-    pub fn begin(&mut self) -> Option<Publication> {
-        let begun = self.tally.begin(&self.store, at(self.now), &self.settings);
-        let begun = begun.expect("pages")?;
-        self.writes = begun.entries.len() as u32 + u32::from(begun.snapshot.is_some());
-        Some(begun)
+    /// Publishes what is due now into `kv`, and takes all entries; the entries that were due, if
+    /// anything was.
+    pub fn publish_due(&mut self) -> Option<Vec<StaleEntry>> {
+        self.publish_where(|_| true)
     }
 
-    pub fn end(&mut self, snapshot: bool, entries: Vec<(PostId, u64)>, complete: bool) {
-        let published = Published {
-            snapshot,
-            entries,
-            complete,
-            writes: self.writes,
-        };
+    /// The same where Workers KV takes only the keys that it is said to, as the ledger does it: without
+    /// a part or the head the publication ends.
+    pub fn publish_where(&mut self, takes: impl Fn(&str) -> bool) -> Option<Vec<StaleEntry>> {
         let now = at(self.now);
-        let ended = self.tally.end(&self.store, published, now, &self.settings);
+        let begun = self.tally.begin(&self.store, now, &self.settings);
+        let begun = begun.expect("pages")?;
+        self.save();
+        let entries = begun.entries.clone();
+        let outcomes = self.write_all(begun, takes);
+        self.writes += outcomes.writes;
+        let ended = self.tally.end(&self.store, outcomes, now, &self.settings);
         ended.expect("room for the entries");
+        self.save();
+        Some(entries)
     }
 
-    /// Publishes everything; the entries that were due.
-    pub fn publish(&mut self) -> Vec<(PostId, u64)> {
-        let begun = self.begin().expect("something to publish");
-        self.end(true, begun.entries.clone(), !begun.more);
-        begun.entries
+    fn write_all(&mut self, begun: Publication, takes: impl Fn(&str) -> bool) -> Outcomes {
+        let now = at(self.now);
+        let mut outcomes = Outcomes::default();
+        while let Some((range, key, bytes)) = self.tally.part(&self.store, now).expect("pages") {
+            assert!(bytes.len() < 3 << 20, "{key} has {} bytes", bytes.len());
+            outcomes.writes += 1;
+            if !takes(&key) {
+                return outcomes;
+            }
+            self.kv.insert(key, bytes);
+            self.tally.part_written(range, now);
+        }
+        if let Some(head) = self.tally.head(now, &self.settings).expect("pages") {
+            outcomes.writes += 1;
+            if !takes(HEAD) {
+                return outcomes;
+            }
+            self.kv.insert(HEAD.to_owned(), head);
+            self.tally.head_written(now);
+        }
+        for stale in begun.entries {
+            let action = match (stale.is_unknown(), self.entries.get(&stale.post)) {
+                (true, None) => stale.action(Found::Nothing),
+                (true, Some(views)) => stale.action(Found::Count(*views)),
+                (false, _) => stale.known_action(),
+            };
+            let entry = match action {
+                Action::Keep(entry) => Some(entry),
+                _ if !takes(stale.post.as_str()) => None,
+                Action::Write(views) => {
+                    self.entries.insert(stale.post.clone(), views);
+                    Some(Entry::Count(views))
+                }
+                Action::Remove => {
+                    self.entries.remove(&stale.post);
+                    Some(Entry::None)
+                }
+            };
+            outcomes.writes += u32::from(!matches!(action, Action::Keep(_)));
+            outcomes.entries.push((stale.post, entry));
+        }
+        for key in begun.retired {
+            outcomes.writes += 1;
+            self.kv.remove(&key);
+            outcomes.retired.push(key);
+        }
+        outcomes
     }
 
+    /// Goes on by the alarm until nothing is due for `rest` seconds.
+    pub fn settle(&mut self, rest: u32) {
+        for _ in 0..100_000 {
+            let Some(alarm) = self.arm() else { return };
+            if alarm > self.now + rest {
+                return;
+            }
+            self.now = self.now.max(alarm);
+            self.publish_due();
+            self.save();
+        }
+        unreachable!("the alarm never rests");
+    }
+
+    /// When the alarm is wanted.
     pub fn arm(&mut self) -> Option<u32> {
+        // A new alarm each time, as after one that came.
         let alarm = self.tally.arm(at(self.now), &self.settings);
-        alarm.map(|alarm| alarm.distance(at(0)))
+        alarm.map(Time::seconds)
     }
 
-    pub fn snapshot(&mut self) -> Snapshot {
-        let begun = self.begin().expect("something to publish");
-        Snapshot::read(begun.snapshot.expect("a snapshot")).expect("what was written")
+    /// What readers have.
+    pub fn published(&self) -> Published {
+        Published::read(self.kv[HEAD].clone()).expect("a head")
+    }
+
+    /// The views of a post as readers see them.
+    pub fn read(&self, id: impl ToString) -> u64 {
+        let (published, id) = (self.published(), post(id));
+        let secret = &published.head.secret;
+        let views = |part: &Part| {
+            let line = part.find(secret, &id).expect("lines");
+            line.map_or(0, |line| line.total)
+        };
+        match published.part_of(&id) {
+            Where::Nowhere => 0,
+            Where::Here(part) => views(part),
+            Where::In(range, _) => {
+                let key = tally::published::part::key(&published.head.deployment, range);
+                views(&Part::read(self.kv[&key].clone(), 0).expect("a part"))
+            }
+        }
+    }
+
+    /// A top list as readers see it.
+    pub fn top(&self, prefix: &str, period: Period) -> Vec<(String, u64)> {
+        let published = self.published();
+        let list = published.top(prefix, period).expect("a list");
+        list.iter()
+            .map(|place| (place.post.clone(), place.views))
+            .collect()
     }
 }

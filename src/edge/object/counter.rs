@@ -14,13 +14,14 @@
 use crate::base::count::{Amount, Count};
 use crate::base::error::Error;
 use crate::edge::platform::reply;
-use crate::edge::platform::storage::{Commits, Context, Stored, SyncKv, thrown, unavailable};
+use crate::edge::platform::rpc::{from_js, to_js, unavailable};
+use crate::edge::platform::storage::{Commits, Context, Stored, SyncKv};
 use crate::http::format::Format;
 use crate::http::route::Action;
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{JsString, Promise, RangeError, TypeError};
+use worker::js_sys::{JsString, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::web_sys::Request;
 
@@ -56,7 +57,7 @@ impl Counter {
     /// The count.
     #[wasm_bindgen(js_name = getCounterValue)]
     pub fn get_counter_value(&self) -> Result<f64, JsValue> {
-        Ok(self.value.stored.read().map_err(thrown)?.number())
+        Ok(self.value.stored.read().map_err(to_js)?.number())
     }
 
     /// Adds `amount`, an integer, 1 where it is `undefined`. The new count, or a promise of it.
@@ -89,9 +90,9 @@ impl Counter {
 
 impl Counter {
     fn add(&self, amount: Amount) -> Result<JsValue, JsValue> {
-        let count = self.value.stored.add(amount).map_err(thrown)?;
+        let count = self.value.stored.add(amount).map_err(to_js)?;
         let told = self.value.commit_then(count.number().into());
-        told.map_err(thrown)
+        told.map_err(to_js)
     }
 }
 
@@ -101,7 +102,7 @@ fn amount_of(argument: &JsValue) -> Result<Amount, JsValue> {
         return Ok(Amount::ONE);
     }
     let number = argument.as_f64().ok_or(Error::InvalidAmount);
-    number.and_then(Amount::from_number).map_err(thrown)
+    number.and_then(Amount::from_number).map_err(to_js)
 }
 
 /// Does what `action` says; the count after it.
@@ -113,7 +114,7 @@ async fn apply(value: &Rc<Commits<Value>>, action: Action) -> Result<Count, Erro
     };
     let count = value.stored.add(amount)?;
     if let Some(write) = value.commit()? {
-        JsFuture::from(write).await.map_err(caught)?;
+        JsFuture::from(write).await.map_err(from_js)?;
     }
     Ok(count)
 }
@@ -186,16 +187,5 @@ impl Stored for Value {
 
     fn forget(&self) {
         self.counts.set(None);
-    }
-}
-
-/// The way back of [`thrown`](crate::edge::platform::storage::thrown), for calls whose amount is valid.
-pub fn caught(error: JsValue) -> Error {
-    if error.is_instance_of::<RangeError>() {
-        Error::OutOfRange
-    } else if error.is_instance_of::<TypeError>() {
-        Error::NotACount
-    } else {
-        unavailable(error)
     }
 }

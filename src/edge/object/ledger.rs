@@ -23,20 +23,26 @@ use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::base::settings::Settings;
 use crate::base::time::Time;
-use crate::books::seen::Key;
-use crate::books::tally::{Ping, Rows, Tally};
-use crate::edge::platform::publish::{self, Namespace};
-use crate::edge::platform::storage::{
-    Commits, Context, Storage, Stored, SyncKv, thrown, unavailable,
-};
+use crate::books::publication::{Action, Outcomes, Publication, StaleEntry};
+use crate::books::rows::Rows;
+use crate::books::takeover::Want;
+use crate::books::tally::{Ping, Tally};
+use crate::edge::platform::kv::{self, Namespace};
+use crate::edge::platform::rpc::{to_js, unavailable};
+use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv};
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
+use crate::model::page::Entry;
+use crate::model::place::Key;
 use crate::model::reason::Reason;
-use crate::model::record::Record;
+use crate::model::record::Records;
+use crate::published::head::{HEAD, OWNER, Published, REFUSED};
+use crate::published::part::Part;
 use std::cell::RefCell;
+use std::fmt::Write;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{Date, Object, Promise, Uint8Array};
+use worker::js_sys::{Array, Date, Object, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
 use worker::{Env, js_sys};
 
@@ -52,15 +58,17 @@ impl Ledger {
     #[wasm_bindgen(constructor)]
     pub fn new(context: &Context, env: &Env) -> Self {
         let storage = context.storage();
+        let settings = Rc::new(settings(env));
         let books = Books {
             kv: storage.kv(),
             storage: storage.clone(),
+            settings: Rc::clone(&settings),
             tally: RefCell::default(),
         };
-        let views = env.unchecked_ref::<publish::Bindings>().views();
+        let views = env.unchecked_ref::<kv::Bindings>().views();
         let inner = Inner {
             books: Commits::new(storage, books),
-            settings: settings(env),
+            settings,
             views,
         };
         Self {
@@ -77,8 +85,8 @@ impl Ledger {
         address: Option<String>,
         agent: Option<String>,
     ) -> Result<JsValue, JsValue> {
-        let post = PostId::parse(post).map_err(thrown)?;
-        let id = id.map(PingId::parse).transpose().map_err(thrown)?;
+        let post = PostId::parse(post).map_err(to_js)?;
+        let id = id.map(PingId::parse).transpose().map_err(to_js)?;
         self.inner.after_adoption(Some(post.clone()), move |inner| {
             let visitor = address
                 .as_deref()
@@ -97,8 +105,8 @@ impl Ledger {
 
     /// Notes pings that do not count, by [`Reason::number`]; the views of `post`.
     pub fn skip(&self, reason: u8, pings: u32, post: Option<String>) -> Result<JsValue, JsValue> {
-        let reason = Reason::from_number(reason).ok_or_else(|| thrown(Error::NotACount))?;
-        let post = post.map(PostId::parse).transpose().map_err(thrown)?;
+        let reason = Reason::from_number(reason).ok_or_else(|| to_js(Error::NotACount))?;
+        let post = post.map(PostId::parse).transpose().map_err(to_js)?;
         self.inner.after_adoption(post.clone(), move |inner| {
             let views = inner.change(|tally, rows, _| {
                 tally.skip(reason, pings);
@@ -110,31 +118,61 @@ impl Ledger {
 
     /// Sets a post's views; 0 forgets it.
     pub fn set(&self, post: String, views: f64) -> Result<JsValue, JsValue> {
-        let post = PostId::parse(post).map_err(thrown)?;
+        let post = PostId::parse(post).map_err(to_js)?;
         self.inner.after_adoption(Some(post.clone()), move |inner| {
-            inner.change(|tally, rows, _| tally.set(rows, &post, views as u64))?;
+            inner.change(|tally, rows, now| tally.set(rows, &post, views as u64, now))?;
             Ok(JsValue::UNDEFINED)
         })
     }
 
-    /// Writes every record down.
-    pub fn exported(&self, format: String) -> Result<JsValue, JsValue> {
-        let format = Format::parse(&format).map_err(thrown)?;
+    /// Writes records down, from a cursor on.
+    pub fn exported(&self, format: String, cursor: Option<String>) -> Result<JsValue, JsValue> {
+        let format = Format::parse(&format).map_err(to_js)?;
+        let is_first = !cursor
+            .as_ref()
+            .is_some_and(|cursor| cursor.starts_with('+'));
+        let from = cursor.map(|cursor| u64::from_str_radix(cursor.trim_start_matches('+'), 16));
+        let from = from.transpose().map_err(|_| to_js(Error::InvalidFormat))?;
         self.inner.after_adoption(None, move |inner| {
-            inner.adopted()?;
-            let records = inner.books.stored.with(|tally, rows| tally.export(rows))?;
-            Ok(format.write(&records).into())
+            inner.taken_over()?;
+            let mut text = match from {
+                None => format.begin().to_owned(),
+                Some(_) => String::new(),
+            };
+            let mut is_first = is_first;
+            let mut next = Some(from.unwrap_or_default());
+            while let Some(place) = next.filter(|_| text.len() < EXPORT_BYTES) {
+                let stored = &inner.books.stored;
+                let (posts, after) = stored.with(|tally, rows| tally.export(rows, place))?;
+                for post in &posts {
+                    format.write(post, is_first, &mut text);
+                    is_first = false;
+                }
+                next = after;
+            }
+            // The sign tells that posts were written before.
+            let sign = if is_first { "" } else { "+" };
+            let cursor = next.map(|next| format!("{sign}{next:x}"));
+            if cursor.is_none() {
+                text.push_str(format.end());
+            }
+            let answer = [JsValue::from(text), cursor.into()];
+            Ok(answer.into_iter().collect::<Array>().into())
         })
     }
 
     /// Takes records in.
-    pub fn imported(&self, bytes: Vec<u8>) -> Result<JsValue, JsValue> {
-        let import: Result<(Mode, Vec<(PostId, Record)>), _> = postcard::from_bytes(&bytes);
-        let (mode, records) = import.map_err(|_| thrown(Error::NotACount))?;
+    pub fn imported(&self, bytes: Vec<u8>, id: Option<String>) -> Result<JsValue, JsValue> {
+        let import: Result<(Mode, Records), _> = postcard::from_bytes(&bytes);
+        let (mode, records) = import.map_err(|_| to_js(Error::Unreadable))?;
+        drop(bytes);
         self.inner.after_adoption(None, move |inner| {
-            inner.adopted()?;
-            inner.change(|tally, rows, _| tally.import(rows, records, mode))?;
-            Ok(JsValue::UNDEFINED)
+            inner.taken_over()?;
+            let settings = &inner.settings;
+            let taken = inner.change(|tally, rows, now| {
+                tally.import(rows, records, mode, id.as_deref(), settings, now)
+            })?;
+            Ok(taken.into())
         })
     }
 
@@ -163,41 +201,46 @@ impl Ledger {
     }
 }
 
+/// How many entries may fail before the rest is left to the next publication: one that Workers KV
+/// does not take must not keep back the others.
+const MOST_FAILURES: u32 = 3;
+/// From how many bytes on the text of an export goes on in the next call.
+const EXPORT_BYTES: usize = 256 << 10;
+
 /// What a call does, as one type.
 type Work = Box<dyn FnOnce(&Inner) -> Result<JsValue, Error>>;
 
 struct Inner {
     books: Rc<Commits<Books>>,
-    settings: Settings,
+    settings: Rc<Settings>,
     views: Namespace,
 }
 
 impl Inner {
-    /// Does `work`, and promises what it answers; while the takeover goes on, only after the entry of
-    /// `post`, or without one a part of all, was taken over, or that was tried.
+    /// Does `work`, and promises what it answers; while the takeover goes on, only after what Workers
+    /// KV has of `post`, or without one a part of all, was taken over, or that was tried.
     fn after_adoption(
         self: &Rc<Self>,
         post: Option<PostId>,
         work: impl FnOnce(&Self) -> Result<JsValue, Error> + 'static,
     ) -> Result<JsValue, JsValue> {
         let work: Work = Box::new(work);
-        let is_over = self.books.stored.with(|tally, rows| match &post {
-            // Where Workers KV fails, the next alarm tries again.
-            _ if tally.takeover_failed => Ok(true),
-            Some(post) => Ok(!tally.is_unadopted(rows, post)?),
-            None => Ok(tally.takeover().is_none()),
-        });
-        if is_over.map_err(thrown)? {
-            return self.answer(work).map_err(thrown);
-        }
+        let want = self.want(post.as_ref()).map_err(to_js)?;
+        let Some(want) = want else {
+            return self.answer(work).map_err(to_js);
+        };
         let inner = Rc::clone(self);
         let answer = future_to_promise(async move {
-            // Whether it worked or not: a view is counted either way.
-            let _ = match post {
-                Some(post) => inner.adopt_one(post).await,
-                None => inner.adopt_part().await,
-            };
-            let answer = inner.answer(work).map_err(thrown)?;
+            // Whether it works or not: a view is counted either way.
+            let mut next = Some(want);
+            while let Some(want) = next {
+                let is_last = matches!(want, Want::Entry(_) | Want::List(_));
+                if inner.take_over(want).await.is_err() || is_last {
+                    break;
+                }
+                next = inner.want(post.as_ref()).map_err(to_js)?;
+            }
+            let answer = inner.answer(work).map_err(to_js)?;
             match answer.dyn_into::<Promise>() {
                 Ok(promise) => JsFuture::from(promise).await,
                 Err(answer) => Ok(answer),
@@ -206,37 +249,69 @@ impl Inner {
         Ok(answer.into())
     }
 
-    /// Takes over the entry of a post.
-    async fn adopt_one(&self, post: PostId) -> Result<(), Error> {
-        let entry = self.tried(publish::entry(&self.views, &post).await)?;
-        match entry {
-            Some(count) => self.change(|tally, rows, _| tally.adopt(rows, &[(post, count)])),
-            None => Ok(()),
+    /// What has to be read from Workers KV before a call can be answered. Where Workers KV fails, the
+    /// next alarm tries again.
+    fn want(&self, post: Option<&PostId>) -> Result<Option<Want>, Error> {
+        self.books
+            .stored
+            .with(|tally, rows| match tally.has_failed() {
+                true => Ok(None),
+                false => tally.want(rows, post),
+            })
+    }
+
+    /// Reads something from Workers KV, and takes it over.
+    async fn take_over(&self, want: Want) -> Result<(), Error> {
+        let taken = self.take(want).await;
+        self.books.stored.with(|tally, _| {
+            tally.tried(taken.is_ok());
+            Ok(())
+        })?;
+        taken
+    }
+
+    async fn take(&self, want: Want) -> Result<(), Error> {
+        match want {
+            Want::Head => match self.views.bytes(HEAD).await?.map(Published::read) {
+                Some(Ok(head)) => {
+                    worker::console_log!("ledger: restoring what was published");
+                    self.change(|tally, rows, now| tally.found_head(rows, &head, now))
+                }
+                Some(Err(_)) => {
+                    worker::console_error!("ledger: {HEAD} cannot be read, and is left alone");
+                    self.change(|tally, _, now| {
+                        tally.found_foreign_head(now);
+                        Ok(())
+                    })
+                }
+                None => self.change(|tally, _, _| {
+                    tally.found_no_head();
+                    Ok(())
+                }),
+            },
+            Want::Part(key, range) => {
+                let bytes = self.views.bytes(&key).await?;
+                let part = bytes.and_then(|bytes| Part::read(bytes, 0).ok());
+                self.change(|tally, rows, now| tally.found_part(rows, range, part.as_ref(), now))
+            }
+            Want::Entry(post) => {
+                let found = self.views.entry(&post).await?;
+                self.change(|tally, rows, now| tally.found_entry(rows, &post, found, now))
+            }
+            Want::List(cursor) => {
+                let section = kv::section(&self.views, cursor.clone()).await?;
+                self.change(|tally, rows, now| tally.found_section(rows, &cursor, section, now))
+            }
         }
     }
 
-    /// Takes over the next part of what is in Workers KV, if there is one.
-    async fn adopt_part(&self) -> Result<(), Error> {
-        let Some(from) = self.books.stored.with(|tally, _| Ok(tally.takeover()))? else {
-            return Ok(());
-        };
-        let part = self.tried(publish::part(&self.views, from.clone()).await)?;
-        self.change(|tally, rows, _| tally.adopt_part(rows, &from, part))
-    }
-
-    /// Notes whether Workers KV let something be taken over.
-    fn tried<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
-        self.books.stored.with(|tally, _| {
-            tally.takeover_failed = outcome.is_err();
-            Ok(())
-        })?;
-        outcome
-    }
-
     /// Refuses what needs every post while not all are taken over.
-    fn adopted(&self) -> Result<(), Error> {
-        let takeover = self.books.stored.with(|tally, _| Ok(tally.takeover()))?;
-        takeover.map_or(Ok(()), |_| Err(Error::Adopting))
+    fn taken_over(&self) -> Result<(), Error> {
+        let is_over = self
+            .books
+            .stored
+            .with(|tally, _| Ok(tally.is_taken_over()))?;
+        is_over.then_some(()).ok_or(Error::Adopting)
     }
 
     fn answer(&self, work: Work) -> Result<JsValue, Error> {
@@ -277,7 +352,10 @@ impl Inner {
 
     async fn publish(&self) -> Result<(), Error> {
         let stored = &self.books.stored;
-        if let Err(error) = self.adopt_part().await {
+        let want = stored.with(|tally, rows| tally.want(rows, None))?;
+        if let Some(want) = want
+            && let Err(error) = self.take_over(want).await
+        {
             // The next alarm tries again.
             worker::console_error!("ledger: Workers KV is not taken over: {error}");
         }
@@ -289,9 +367,139 @@ impl Inner {
         };
         // What is published is on the disk, and so is what it costs.
         self.committed().await?;
-        let published = publish::publish(&self.views, publication).await;
-        self.change(|tally, rows, now| tally.end(rows, published, now, settings))?;
+        let outcomes = match self.is_owner().await {
+            Ok(true) => self.write_all(publication).await?,
+            Ok(false) => {
+                self.change(|tally, _, now| {
+                    tally.refuse(now);
+                    Ok(())
+                })?;
+                return self.committed().await;
+            }
+            // What was logged when it failed.
+            Err(_) => Outcomes::default(),
+        };
+        self.change(|tally, rows, now| tally.end(rows, outcomes, now, settings))?;
         self.committed().await
+    }
+
+    /// Whether this deployment is the one that publishes in the namespace. It becomes it where there is
+    /// none, or the one that it was restored from.
+    async fn is_owner(&self) -> Result<bool, Error> {
+        let (own, parent) = self.books.stored.with(|tally, _| Ok(tally.deployment()))?;
+        let name = |key: Key| {
+            key.iter().fold(String::new(), |mut name, byte| {
+                // Writing to a String does not fail.
+                let _ = write!(name, "{byte:02x}");
+                name
+            })
+        };
+        let owner = self.views.text(OWNER).await?;
+        match owner {
+            Some(owner) if owner == name(own) => Ok(true),
+            Some(owner) if parent.map(name).as_ref() != Some(&owner) => {
+                worker::console_error!(
+                    "ledger: nothing is published, because another deployment ({owner}) publishes in this namespace; remove {OWNER} to take its place"
+                );
+                let since = now().seconds().to_string();
+                self.views.write_text(REFUSED, &since).await?;
+                Ok(false)
+            }
+            None if self.has_foreign_head(parent.is_some()).await? => {
+                worker::console_error!(
+                    "ledger: nothing is published over {HEAD}, which cannot be read; remove it to go on"
+                );
+                Ok(false)
+            }
+            _ => self
+                .views
+                .write_text(OWNER, &name(own))
+                .await
+                .map(|()| true),
+        }
+    }
+
+    /// Whether there is a head that nobody owns and that this ledger was not restored from.
+    async fn has_foreign_head(&self, is_restored: bool) -> Result<bool, Error> {
+        Ok(!is_restored && self.views.bytes(HEAD).await?.is_some())
+    }
+
+    /// Writes what is to be published: parts, then the head that tells of them, then entries.
+    async fn write_all(&self, publication: Publication) -> Result<Outcomes, Error> {
+        let stored = &self.books.stored;
+        let mut outcomes = Outcomes::default();
+        loop {
+            let at = now();
+            let Some((range, key, bytes)) = stored.with(|tally, rows| tally.part(rows, at))? else {
+                break;
+            };
+            outcomes.writes += 1;
+            if self.views.write(&key, &bytes).await.is_err() {
+                return Ok(outcomes);
+            }
+            self.change(|tally, _, _| {
+                tally.part_written(range, at);
+                Ok(())
+            })?;
+        }
+        let head = stored.with(|tally, _| tally.head(now(), &self.settings))?;
+        if let Some(bytes) = head {
+            outcomes.writes += 1;
+            if self.views.write(HEAD, &bytes).await.is_err() {
+                return Ok(outcomes);
+            }
+            self.change(|tally, _, now| {
+                tally.head_written(now);
+                Ok(())
+            })?;
+        }
+        self.write_entries(publication.entries, &mut outcomes).await;
+        for key in publication.retired {
+            outcomes.writes += 1;
+            if self.views.remove(&key).await.is_ok() {
+                outcomes.retired.push(key);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Writes entries until [`MOST_FAILURES`] have failed.
+    async fn write_entries(&self, entries: Vec<StaleEntry>, outcomes: &mut Outcomes) {
+        let mut failures = 0;
+        for entry in entries {
+            if failures == MOST_FAILURES {
+                return;
+            }
+            let written = self.write_entry(&entry, outcomes).await;
+            failures += u32::from(written.is_err());
+            outcomes.entries.push((entry.post, written.ok()));
+        }
+    }
+
+    /// Writes the entry of a post, unless it is another program's; what it is now.
+    async fn write_entry(
+        &self,
+        stale: &StaleEntry,
+        outcomes: &mut Outcomes,
+    ) -> Result<Entry, Error> {
+        let action = match stale.is_unknown() {
+            true => stale.action(self.views.entry(&stale.post).await?),
+            false => stale.known_action(),
+        };
+        let key = stale.post.as_str();
+        match action {
+            Action::Keep(entry) => Ok(entry),
+            Action::Write(views) => {
+                outcomes.writes += 1;
+                self.views.write_text(key, &views.to_string()).await?;
+                Ok(Entry::Count(views))
+            }
+            Action::Remove => {
+                outcomes.writes += 1;
+                self.views.remove(key).await?;
+                Ok(Entry::None)
+            }
+        }
     }
 }
 
@@ -299,6 +507,7 @@ impl Inner {
 struct Books {
     kv: SyncKv,
     storage: Storage,
+    settings: Rc<Settings>,
     /// `None` until storage was read, and again after a write that failed.
     tally: RefCell<Option<Tally>>,
 }
@@ -311,7 +520,7 @@ impl Books {
         let mut tally = self.tally.borrow_mut();
         let tally = match &mut *tally {
             Some(tally) => tally,
-            empty => empty.insert(Tally::load(self, random)?),
+            empty => empty.insert(Tally::load(self, &self.settings, now(), random)?),
         };
         work(tally, self)
     }
@@ -339,8 +548,8 @@ impl Stored for Books {
     fn write(&self) -> Result<(), Error> {
         let mut saved = Ok(());
         let transaction = self.storage.transaction_sync(&mut || {
-            saved = self.with(|tally, rows| tally.save(rows, now()));
-            saved.map_err(thrown)
+            saved = self.with(|tally, rows| tally.save(rows, now(), &self.settings));
+            saved.map_err(to_js)
         });
         saved?;
         transaction.map_err(unavailable)

@@ -1,5 +1,6 @@
 //! The bindings of the runtime.
 
-pub mod publish;
+pub mod kv;
 pub mod reply;
+pub mod rpc;
 pub mod storage;

@@ -4,12 +4,12 @@
 
 use crate::base::error::Error;
 use crate::batch::commit::{GroupCommit, Step};
+use crate::edge::platform::rpc::{to_js, unavailable};
 use std::cell::RefCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{self, EvalError, JsString, Promise, RangeError, TypeError};
+use worker::js_sys::{JsString, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
-use worker::web_sys::console;
 
 /// What an object keeps in memory and in storage.
 pub trait Stored {
@@ -71,7 +71,7 @@ impl<S: Stored + 'static> Commits<S> {
         })
     }
 
-    /// Refuses all that waits, after memory was found to be wrong.
+    /// Rejects all waiting changes when the in-memory state is invalid.
     pub fn fail(&self, error: Error) {
         self.settle(Err(self.failed(error)));
     }
@@ -100,7 +100,7 @@ impl<S: Stored + 'static> Commits<S> {
         if let Some(group) = self.group.take() {
             match written {
                 Ok(()) => group.resolve(),
-                Err(error) => group.reject(&thrown(error)),
+                Err(error) => group.reject(&to_js(error)),
             }
         }
     }
@@ -114,26 +114,6 @@ impl<S: Stored + 'static> Commits<S> {
         self.commit.replace(GroupCommit::new(S::UNWATCHED));
         error
     }
-}
-
-/// An error as RPC carries it: of the built-in classes, which alone arrive as they were.
-pub fn thrown(error: Error) -> JsValue {
-    let message = error.to_string();
-    match error {
-        Error::OutOfRange | Error::TooManyPosts => RangeError::new(&message).into(),
-        Error::InvalidAmount | Error::NotACount | Error::InvalidPost => {
-            TypeError::new(&message).into()
-        }
-        // No code is evaluated here; the name is free.
-        Error::Adopting => EvalError::new(&message).into(),
-        _ => js_sys::Error::new(&message).into(),
-    }
-}
-
-/// Logs what the platform threw; the client is told that the object did not answer.
-pub fn unavailable(cause: JsValue) -> Error {
-    console::error_2(&"object:".into(), &cause);
-    Error::Unavailable
 }
 
 /// Promises `value` once `promise` is kept. A Rust future costs several times as much.

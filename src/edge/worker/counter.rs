@@ -2,8 +2,7 @@
 
 use crate::base::count::Count;
 use crate::base::error::Error;
-use crate::edge::object::counter::caught;
-use crate::edge::platform::storage::unavailable;
+use crate::edge::platform::rpc::{from_js, unavailable};
 use crate::http::route::Action;
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -29,7 +28,7 @@ pub fn call(env: &Env, name: &JsString, action: Action) -> Result<Promise, Error
 pub fn counted(outcome: JsValue) -> Result<Count, Error> {
     match outcome.as_f64() {
         Some(count) => Count::from_number(count),
-        None => Err(caught(outcome)),
+        None => Err(from_js(outcome)),
     }
 }
 

@@ -2,18 +2,19 @@
 
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
-use crate::edge::platform::storage::unavailable;
+use crate::edge::platform::rpc::{from_js, unavailable};
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
 use crate::model::reason::Reason;
-use crate::model::record::Record;
+use crate::model::record::Records;
 use wasm_bindgen::prelude::*;
 use worker::Env;
-use worker::js_sys::{EvalError, JsString, Promise, RangeError, TypeError, Uint8Array};
+use worker::js_sys::{Array, JsString, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 
 /// A stub of the site's ledger.
+#[derive(Clone)]
 pub struct Client(Stub);
 
 impl Client {
@@ -57,17 +58,29 @@ impl Client {
             .map(drop)
     }
 
-    /// Writes every record down.
-    pub async fn export(&self, format: Format) -> Result<JsValue, Error> {
-        answer(self.0.exported(format.name())).await
+    /// Writes records down, from a cursor on: the text, and where it goes on, if it does.
+    pub async fn export(
+        &self,
+        format: Format,
+        cursor: Option<&str>,
+    ) -> Result<(JsValue, Option<String>), Error> {
+        let answer: Array = answer(self.0.exported(format.name(), cursor))
+            .await?
+            .unchecked_into();
+        Ok((answer.get(0), answer.get(1).as_string()))
     }
 
-    /// Takes records in.
-    pub async fn import(&self, mode: Mode, records: Vec<(PostId, Record)>) -> Result<(), Error> {
+    /// Takes records in, at most once for each `id`; whether that was now.
+    pub async fn import(
+        &self,
+        mode: Mode,
+        records: Records,
+        id: Option<&str>,
+    ) -> Result<bool, Error> {
         let bytes = postcard::to_extend(&(mode, records), Vec::new());
         let bytes = bytes.map_err(|_| Error::Unreadable)?;
-        let call = self.0.imported(&Uint8Array::from(bytes.as_slice()));
-        answer(call).await.map(drop)
+        let call = self.0.imported(&Uint8Array::from(bytes.as_slice()), id);
+        Ok(answer(call).await?.is_truthy())
     }
 
     /// Has something published.
@@ -82,17 +95,7 @@ fn number(answer: JsValue) -> f64 {
 
 async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
     let call = call.map_err(unavailable)?;
-    JsFuture::from(call).await.map_err(|error| {
-        if error.is_instance_of::<EvalError>() {
-            Error::Adopting
-        } else if error.is_instance_of::<RangeError>() {
-            Error::TooManyPosts
-        } else if error.is_instance_of::<TypeError>() {
-            Error::InvalidPost
-        } else {
-            unavailable(error)
-        }
-    })
+    JsFuture::from(call).await.map_err(from_js)
 }
 
 #[wasm_bindgen]
@@ -108,6 +111,7 @@ extern "C" {
     fn get_by_name(this: &Ledgers, name: &str) -> Result<Stub, JsValue>;
 
     /// A stub of a ledger.
+    #[derive(Clone)]
     type Stub;
     #[wasm_bindgen(method, catch)]
     fn ping(
@@ -122,9 +126,9 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn set(this: &Stub, post: &str, views: f64) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn exported(this: &Stub, format: &str) -> Result<Promise, JsValue>;
+    fn exported(this: &Stub, format: &str, cursor: Option<&str>) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
-    fn imported(this: &Stub, bytes: &Uint8Array) -> Result<Promise, JsValue>;
+    fn imported(this: &Stub, bytes: &Uint8Array, id: Option<&str>) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn wake(this: &Stub) -> Result<Promise, JsValue>;
 }

@@ -3,14 +3,16 @@
 use super::Asked;
 use super::ledger::Client;
 use crate::base::error::Error;
+use crate::base::id::PingId;
+use crate::base::time::{DAY, Time};
 use crate::edge::platform::reply::{self, Reply};
 use crate::http::answer;
 use crate::http::portable;
 use crate::http::route::{MAX_BODY_BYTES, Owner};
 use subtle::ConstantTimeEq;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::Uint8Array;
-use worker::wasm_bindgen_futures::JsFuture;
+use worker::js_sys::{Array, Date, Promise, Uint8Array};
+use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 impl Asked {
     pub(super) async fn owner(self, owner: Result<Owner, Error>) -> Reply {
@@ -45,13 +47,21 @@ impl Asked {
                 ledger.set(&post, 0).await?;
                 Ok(reply::private(&answer::set(&post, 0)))
             }
-            Owner::Export(format) => Ok(reply::export(format, &ledger.export(format).await?)),
-            Owner::Import(mode, format) => {
+            Owner::Export(format) => {
+                let (text, cursor) = ledger.export(format, None).await?;
+                Ok(reply::export(format, &whole(&ledger, format, text, cursor)))
+            }
+            Owner::Import(import) => {
                 let text = self.body(MAX_BODY_BYTES).await?;
-                let format = format.unwrap_or_else(|| portable::Format::of(&text));
-                let records = format.read(&text)?;
+                let format = import.format.unwrap_or_else(|| portable::Format::of(&text));
+                let latest = Time::from_millis(Date::now()).plus(DAY);
+                let records = format.read(&text, latest)?;
+                drop(text);
                 let posts = records.len();
-                ledger.import(mode, records).await?;
+                if !import.dry {
+                    let id = import.id.as_ref().map(PingId::as_str);
+                    ledger.import(import.mode, records, id).await?;
+                }
                 Ok(reply::private(&answer::imported(posts)))
             }
         }
@@ -73,6 +83,42 @@ impl Asked {
         }
         String::from_utf8(bytes.to_vec()).map_err(|_| Error::InvalidEncoding)
     }
+}
+
+/// A stream of an export that begins with `text` and goes on at `cursor`: each time the client has read
+/// what there is, the ledger is asked for more.
+fn whole(
+    ledger: &Client,
+    format: portable::Format,
+    text: JsValue,
+    cursor: Option<String>,
+) -> JsValue {
+    let ledger = ledger.clone();
+    let more = Closure::<dyn Fn(String) -> Promise>::new(move |cursor: String| {
+        let ledger = ledger.clone();
+        future_to_promise(async move {
+            let more = ledger.export(format, Some(&cursor)).await;
+            let (text, cursor) = more.map_err(|error| JsValue::from(error.to_string()))?;
+            Ok([text, cursor.into()].into_iter().collect::<Array>().into())
+        })
+    });
+    stream(&text, cursor, more.into_js_value())
+}
+
+#[wasm_bindgen(inline_js = "
+export function stream(text, cursor, more) {
+  const encoder = new TextEncoder();
+  return new ReadableStream({
+    async pull(controller) {
+      controller.enqueue(encoder.encode(text));
+      if (cursor === undefined) return controller.close();
+      [text, cursor] = await more(cursor);
+    },
+  });
+}
+")]
+extern "C" {
+    fn stream(text: &JsValue, cursor: Option<String>, more: JsValue) -> JsValue;
 }
 
 #[wasm_bindgen]

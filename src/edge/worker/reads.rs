@@ -1,147 +1,393 @@
-//! Reads: what everybody may know comes from the published snapshot, and never from the ledger.
+//! Reads: what everybody may know comes from what was published, and never from the ledger.
+//!
+//! An isolate keeps the head and the parts that it was asked for, of which the least used are let go
+//! above [`PARTS_BYTES`]. One request at a time reads the head anew, while the old one serves.
 
 use super::Asked;
 use super::ledger::Client;
 use super::promise;
 use crate::base::error::Error;
+use crate::base::id::PostId;
 use crate::base::time::Time;
-use crate::edge::platform::publish;
+use crate::edge::platform::kv::{self, Namespace, READER_PATIENCE, within};
 use crate::edge::platform::reply::{self, Reply};
-use crate::http::answer;
+use crate::http::answer::{self, Known};
 use crate::http::route::Views;
-use crate::published::snapshot::Snapshot;
-use std::cell::{Cell, RefCell};
+use crate::model::page::Line;
+use crate::model::place::Range;
+use crate::published::head::{HEAD, Published, REFUSED, Visible, Where};
+use crate::published::part::{self, Part};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::Date;
-use worker::wasm_bindgen_futures::future_to_promise;
+use worker::js_sys::{Date, Promise};
+use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+
+/// The most bytes of parts in memory.
+const PARTS_BYTES: usize = 12 << 20;
+/// How long a head or a part is taken for the newest, in milliseconds.
+const YOUNG: f64 = 30_000.0;
+/// How long the notice that another deployment was refused is shown, in seconds.
+const NOTICE_SECONDS: u32 = 2 * 86_400;
 
 thread_local! {
-    /// The snapshot as it was last read.
+    /// The head as it was last read.
     static READ: RefCell<Option<Rc<Read>>> = RefCell::default();
+    /// The reading of the head that is on its way, and when it began.
+    static REFRESH: RefCell<Option<(Promise, f64)>> = RefCell::default();
+    /// The parts in memory, the least used first.
+    static PARTS: RefCell<Vec<Rc<Cached>>> = RefCell::default();
 }
 
 impl Asked {
     pub(super) fn read(self, views: Views) -> Result<JsValue, JsValue> {
-        match self.fresh() {
-            Some(read) => self.tell(&views, &read).map(Into::into),
-            None => Ok(promise(async move {
-                match self.read_again().await {
-                    Ok(read) => self.tell(&views, &read),
-                    Err(error) => reply::refusal(error, Some("*")),
-                }
-            })),
+        if let Views::Top { prefix, .. } = &views
+            && !prefix.is_empty()
+            && !self.settings.lists.contains(prefix)
+        {
+            return reply::refusal(Error::UnknownList, Some("*")).map(Into::into);
+        }
+        if let Some(read) = self.old_enough()
+            && let Some(reply) = self.tell(&views, &read)
+        {
+            return reply.map(Into::into);
+        }
+        Ok(promise(async move {
+            match self.look_up(&views).await {
+                Ok(reply) => reply,
+                Err(error) => reply::refusal(error, Some("*")),
+            }
+        }))
+    }
+
+    /// The answer that what is in memory gives, if it does.
+    fn tell(&self, views: &Views, read: &Rc<Read>) -> Option<Reply> {
+        let now = Time::from_millis(Date::now());
+        if let Some(answer) = read.last_answer(views, now) {
+            return Some(answer.reply(self.header("If-None-Match").as_deref()));
+        }
+        let known = known_of(views, |post| {
+            read.find(post, |range, visible| {
+                cached(range, visible, &read.published)
+            })
+        });
+        match known {
+            Ok(Some(_)) if matches!(views, Views::Stats) && read.refused.get().is_none() => None,
+            Ok(Some(known)) => Some(self.render(views, read, &known, now)),
+            Ok(None) => None,
+            Err(error) => Some(reply::refusal(error, Some("*"))),
         }
     }
 
-    fn tell(&self, views: &Views, read: &Read) -> Reply {
-        let now = Time::from_millis(Date::now());
-        let known = self.header("If-None-Match");
-        let answer = read.answer(views, now, self.max_age(read))?;
-        answer.reply(known.as_deref())
-    }
-
-    /// The snapshot in memory, where it is new enough.
-    fn fresh(&self) -> Option<Rc<Read>> {
-        // A tenth of the time between two publications.
-        let most = (f64::from(self.settings.publish) * 100.0).min(30_000.0);
-        let young = |read: &&Rc<Read>| (0.0..most).contains(&(Date::now() - read.at.get()));
-        READ.with_borrow(|read| read.as_ref().filter(young).cloned())
-    }
-
-    /// Reads the snapshot; where that fails, the last one serves.
-    async fn read_again(&self) -> Result<Rc<Read>, Error> {
-        let views = self.env.unchecked_ref::<publish::Bindings>().views();
-        let snapshot = match publish::read(&views).await {
-            Ok(Some(snapshot)) => snapshot,
-            Ok(None) => self.begin(),
-            Err(error) => return last().ok_or(error),
+    /// The answer, with what has to be read from Workers KV for it.
+    async fn look_up(&self, views: &Views) -> Result<Reply, Error> {
+        let read = match self.old_enough() {
+            Some(read) => read,
+            None => self.refreshed().await?,
         };
-        let read = Rc::new(Read::new(snapshot));
-        READ.set(Some(Rc::clone(&read)));
+        if matches!(views, Views::Stats) && read.refused.get().is_none() {
+            let notice = self.views().text(REFUSED).await.ok().flatten();
+            let since = notice.and_then(|since| since.parse().ok());
+            let _ = read.refused.set(since.map(Time::from_seconds));
+        }
+        let now = Time::from_millis(Date::now());
+        let mut posts: Vec<_> = posts_of(views).iter().enumerate().collect();
+        posts.sort_by_key(|(_, post)| match read.published.part_of(post) {
+            Where::In(range, _) => range.start(),
+            _ => 0,
+        });
+        let mut known = vec![Known::default(); posts.len()];
+        for (index, post) in posts {
+            let part = match read.published.part_of(post) {
+                Where::In(range, visible) => Some(self.part(&read, range, visible).await?),
+                _ => None,
+            };
+            let found = read.find(post, |_, _| part.clone())?;
+            known[index] = found.ok_or(Error::Unpublished)?;
+        }
+        Ok(self.render(views, &read, &known, now))
+    }
+
+    fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
+        let answer = read.answer(views, known, now, self.max_age(read))?;
+        answer.reply(self.header("If-None-Match").as_deref())
+    }
+
+    /// The head in memory, where it is new enough. One that is a little too old is read again while it
+    /// serves.
+    fn old_enough(&self) -> Option<Rc<Read>> {
+        // A tenth of the time between two publications.
+        let young = (f64::from(self.settings.publish) * 100.0).min(YOUNG);
+        let read = READ.with_borrow(Option::clone)?;
+        let age = Date::now() - read.at.get();
+        if !(0.0..2.0 * young).contains(&age) {
+            return None;
+        }
+        if age >= young {
+            let _ = self.refresh();
+        }
+        Some(read)
+    }
+
+    /// The head, read anew; where that fails, the last one serves.
+    async fn refreshed(&self) -> Result<Rc<Read>, Error> {
+        let refresh = self.refresh();
+        // The timer keeps the request alive while another one reads.
+        let _ = JsFuture::from(within(&refresh, READER_PATIENCE)).await;
+        let read = READ.with_borrow(Option::clone).ok_or(Error::Unpublished)?;
+        // One that cannot be read serves those who come next without asking again.
+        read.at.set(Date::now());
         Ok(read)
     }
 
-    /// Nothing was published yet: has the ledger take over what is in Workers KV, and publish it.
-    fn begin(&self) -> Snapshot {
-        let env = self.env.clone();
-        self.context.wait_until(&future_to_promise(async move {
-            // What goes wrong was logged.
-            let _ = match Client::new(&env) {
-                Ok(ledger) => ledger.wake().await,
-                Err(error) => Err(error),
+    /// Has the head read, unless that is on its way already.
+    fn refresh(&self) -> Promise {
+        let patience = f64::from(READER_PATIENCE) + 1000.0;
+        let on_its_way = REFRESH.with_borrow(|refresh| {
+            let young = |(_, since): &&(Promise, f64)| Date::now() - since < patience;
+            refresh
+                .as_ref()
+                .filter(young)
+                .map(|(promise, _)| promise.clone())
+        });
+        if let Some(refresh) = on_its_way {
+            return refresh;
+        }
+        let (views, env) = (self.views(), self.env.clone());
+        let refresh = future_to_promise(async move {
+            let head = views.bytes_for_reader(HEAD).await;
+            REFRESH.set(None);
+            let published = match head.map(|bytes| bytes.map(Published::read)) {
+                Ok(Some(Ok(published))) => published,
+                Ok(None) => {
+                    wake(&env).await;
+                    Published::default()
+                }
+                Ok(Some(Err(error))) | Err(error) => return Err(error.to_string().into()),
             };
+            READ.set(Some(Rc::new(Read::new(published))));
             Ok(JsValue::UNDEFINED)
-        }));
-        Snapshot::default()
+        });
+        REFRESH.set(Some((refresh.clone(), Date::now())));
+        // The others wait for it, too, whether this client does or not.
+        self.context.wait_until(&settled(&refresh));
+        refresh
+    }
+
+    /// A part: from memory, where it is not older than the head says, or from Workers KV.
+    async fn part(&self, read: &Read, range: Range, visible: Visible) -> Result<Rc<Part>, Error> {
+        if let Some(part) = cached(range, visible, &read.published) {
+            return Ok(part);
+        }
+        let deployment = &read.published.head.deployment;
+        let key = part::key(deployment, range);
+        let bytes = self.views().bytes_for_reader(&key).await;
+        let part = bytes.and_then(|bytes| {
+            let part = Part::read(bytes.ok_or(Error::Unpublished)?, 0)?;
+            let is_it = part.is(deployment, range);
+            is_it.then_some(part).ok_or(Error::Unpublished)
+        });
+        match part {
+            Ok(part) => Ok(keep(range, part)),
+            // An older one is better than none.
+            Err(error) => old(range, &read.published).ok_or(error),
+        }
+    }
+
+    fn views(&self) -> Namespace {
+        self.env.unchecked_ref::<kv::Bindings>().views()
     }
 
     /// How long a reader may keep an answer, in seconds; not at all while nothing was published.
     fn max_age(&self, read: &Read) -> u32 {
-        match read.snapshot.summary.published == Time::default() {
+        match read.published.is_nothing() {
             true => 0,
             false => self.settings.publish.min(60),
         }
     }
 }
 
-/// The last snapshot, where a newer one cannot be read. It serves those who come next without asking
-/// again, as a new one would.
-fn last() -> Option<Rc<Read>> {
-    let last = READ.with_borrow(Option::clone)?;
-    last.at.set(Date::now());
-    Some(last)
+/// Has the ledger take over what is in Workers KV, and publish it.
+async fn wake(env: &worker::Env) {
+    // What goes wrong was logged.
+    let _ = match Client::new(env) {
+        Ok(ledger) => ledger.wake().await,
+        Err(error) => Err(error),
+    };
 }
 
-/// A snapshot, when it was read, and the answer that was made of it last.
+/// The posts that are asked for.
+fn posts_of(views: &Views) -> &[PostId] {
+    match views {
+        Views::Post(post) | Views::Badge(post, _) | Views::History(Some(post), _) => {
+            std::slice::from_ref(post)
+        }
+        Views::Posts(posts) => posts,
+        _ => &[],
+    }
+}
+
+/// What is known of the posts that are asked for; `None` where one cannot be told from memory.
+fn known_of(
+    views: &Views,
+    find: impl FnMut(&PostId) -> Result<Option<Known>, Error>,
+) -> Result<Option<Vec<Known>>, Error> {
+    posts_of(views).iter().map(find).collect()
+}
+
+/// A part in memory, and when it was read.
+struct Cached {
+    range: Range,
+    part: Rc<Part>,
+    at: f64,
+}
+
+/// A part in memory that is as new as the head says, or was just read.
+fn cached(range: Range, visible: Visible, published: &Published) -> Option<Rc<Part>> {
+    PARTS.with_borrow_mut(|parts| {
+        let is_it = |cached: &Rc<Cached>| {
+            let is_new = cached.part.published() >= visible.published
+                || (0.0..YOUNG).contains(&(Date::now() - cached.at));
+            cached.range == range && cached.part.is(&published.head.deployment, range) && is_new
+        };
+        let index = parts.iter().position(is_it)?;
+        let cached = parts.remove(index);
+        let part = Rc::clone(&cached.part);
+        parts.push(cached);
+        Some(part)
+    })
+}
+
+/// A part in memory, however old.
+fn old(range: Range, published: &Published) -> Option<Rc<Part>> {
+    PARTS.with_borrow(|parts| {
+        let is_it = |cached: &&Rc<Cached>| {
+            cached.range == range && cached.part.is(&published.head.deployment, range)
+        };
+        parts
+            .iter()
+            .find(is_it)
+            .map(|cached| Rc::clone(&cached.part))
+    })
+}
+
+fn keep(range: Range, part: Part) -> Rc<Part> {
+    let part = Rc::new(part);
+    let cached = Rc::new(Cached {
+        range,
+        part: Rc::clone(&part),
+        at: Date::now(),
+    });
+    PARTS.with_borrow_mut(|parts| {
+        parts.retain(|other| other.range != range);
+        parts.push(cached);
+        let bytes = |parts: &[Rc<Cached>]| parts.iter().map(|one| one.part.len()).sum::<usize>();
+        while parts.len() > 1 && bytes(parts) > PARTS_BYTES {
+            parts.remove(0);
+        }
+    });
+    part
+}
+
+/// The head, when it was read, and the answer that was made of it last.
 struct Read {
-    snapshot: Snapshot,
+    published: Published,
     at: Cell<f64>,
+    /// Since when another deployment is refused; asked for with `/stats`.
+    refused: OnceCell<Option<Time>>,
     last: RefCell<Option<(Views, Time, Rc<reply::Published>)>>,
 }
 
 impl Read {
-    fn new(snapshot: Snapshot) -> Self {
+    fn new(published: Published) -> Self {
         Self {
-            snapshot,
+            published,
             at: Cell::new(Date::now()),
+            refused: OnceCell::new(),
             last: RefCell::default(),
         }
     }
 
-    /// The answer to a question; the same question within a second gets the same answer.
+    /// What is known of a post; `None` where its part, as `part` has it, is not there.
+    fn find(
+        &self,
+        post: &PostId,
+        part: impl FnOnce(Range, Visible) -> Option<Rc<Part>>,
+    ) -> Result<Option<Known>, Error> {
+        let secret = &self.published.head.secret;
+        let known = |line: Option<Line>| line.map_or(Ok(Known::default()), |line| Known::of(&line));
+        match self.published.part_of(post) {
+            Where::Nowhere => Ok(Some(Known::default())),
+            Where::Here(part) => known(part.find(secret, post)?).map(Some),
+            Where::In(range, visible) => match part(range, visible) {
+                Some(part) => known(part.find(secret, post)?).map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+
+    /// The same question within a second gets the same answer.
+    fn last_answer(&self, views: &Views, now: Time) -> Option<Rc<reply::Published>> {
+        let last = self.last.borrow();
+        let same = last
+            .as_ref()
+            .filter(|(asked, at, _)| asked == views && *at == now);
+        same.map(|(_, _, answer)| Rc::clone(answer))
+    }
+
     fn answer(
         &self,
         views: &Views,
+        known: &[Known],
         now: Time,
         max_age: u32,
     ) -> Result<Rc<reply::Published>, JsValue> {
-        if let Some((asked, at, answer)) = &*self.last.borrow()
-            && asked == views
-            && *at == now
-        {
-            return Ok(Rc::clone(answer));
-        }
         let answer = Rc::new(match views {
-            Views::Badge(post, badge) => {
-                let svg = badge.svg(self.snapshot.views(post));
+            Views::Badge(_, badge) => {
+                let svg = badge.svg(known.first().map_or(0, |known| known.total));
                 reply::Published::svg(&svg, max_age)?
             }
-            _ => reply::Published::json(&self.json(views, now), max_age)?,
+            _ => match self.json(views, known, now) {
+                Ok(json) => reply::Published::json(&json, max_age)?,
+                Err(error) => return Err(error.to_string().into()),
+            },
         });
         self.last
             .replace(Some((views.clone(), now, Rc::clone(&answer))));
         Ok(answer)
     }
 
-    fn json(&self, views: &Views, now: Time) -> String {
-        let snapshot = &self.snapshot;
-        match views {
-            Views::Post(post) => answer::post(post, snapshot),
-            Views::Posts(posts) => answer::posts(posts, snapshot),
-            Views::Top(period, limit) => answer::top(*period, *limit, snapshot, now),
-            Views::History(post, days) => answer::history(post.as_ref(), *days, snapshot, now),
-            _ => answer::stats(snapshot, now),
-        }
+    fn json(&self, views: &Views, known: &[Known], now: Time) -> Result<String, Error> {
+        let first = known.first();
+        Ok(match views {
+            Views::Post(post) => answer::set(post, first.map_or(0, |known| known.total)),
+            Views::Posts(posts) => answer::posts(posts, known),
+            Views::Top {
+                period,
+                limit,
+                prefix,
+            } => {
+                let list = self.published.top(prefix, *period);
+                answer::top(*period, *limit, list.unwrap_or_default())
+            }
+            Views::History(post, days) => {
+                let site = &self.published.head.summary.site;
+                let record = first.map_or(site, |known| &known.record);
+                answer::history(post.as_ref(), record.history(*days, now))
+            }
+            _ => {
+                let refused = self.refused.get().copied().flatten();
+                let refused = refused.filter(|since| since.distance(now) < NOTICE_SECONDS);
+                answer::stats(&self.published.head.summary, refused, now)
+            }
+        })
     }
+}
+
+#[wasm_bindgen(inline_js = "
+export const settled = (promise) => promise.then(() => {}, () => {});
+")]
+extern "C" {
+    /// A promise that is kept when the other one is kept or broken.
+    fn settled(promise: &Promise) -> Promise;
 }

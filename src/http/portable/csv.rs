@@ -3,18 +3,18 @@
 use super::{Line, Times, Views};
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::model::record::Record;
+use crate::base::time::Time;
+use crate::model::record::{Record, Records};
 use csv_core::ReadFieldResult;
 use std::fmt::Display;
 use std::str::FromStr;
 
 const HEAD: &str = "post,views,hours,days";
 
-pub(super) fn write(records: &[(PostId, Record)]) -> String {
-    format!("{HEAD}\r\n") + &records.iter().map(line).collect::<String>()
-}
+/// The same with the end of its line.
+pub(super) const HEAD_LINE: &str = "post,views,hours,days\r\n";
 
-fn line((post, record): &(PostId, Record)) -> String {
+pub(super) fn line((post, record): &(PostId, Record)) -> String {
     let post = post.as_str();
     let inert = if post.starts_with(['=', '+', '-', '@', '\'']) {
         "'"
@@ -31,7 +31,7 @@ fn times<At: Display>(times: impl Iterator<Item = (At, u64)>) -> String {
     times.join(" ")
 }
 
-pub(super) fn read(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
+pub(super) fn read(text: &str, latest: Time) -> Result<Records, Error> {
     let mut reader = csv_core::Reader::new();
     let mut rest = text.as_bytes();
     let mut records = Vec::new();
@@ -50,7 +50,11 @@ pub(super) fn read(text: &str) -> Result<Vec<(PostId, Record)>, Error> {
             .collect();
         let is_head = HEAD.split(',').zip(&cells).all(|(name, cell)| name == cell);
         if !(records.is_empty() && is_head) {
-            records.push(record(&cells).ok_or(Error::InvalidImport(line))?);
+            let read = parse(&cells).ok_or(Error::InvalidImport(line))?;
+            if read.is_after(latest) {
+                return Err(Error::FutureTime(line));
+            }
+            records.push(read.record());
         }
         line += newlines(before, rest);
     }
@@ -87,7 +91,7 @@ fn cells(reader: &mut csv_core::Reader, rest: &mut &[u8]) -> Option<Vec<Vec<u8>>
     }
 }
 
-fn record<Cell: AsRef<str>>(cells: &[Cell]) -> Option<(PostId, Record)> {
+fn parse<Cell: AsRef<str>>(cells: &[Cell]) -> Option<Line> {
     let mut cells = cells.iter().map(Cell::as_ref);
     let post = cells.next()?;
     let post = post.strip_prefix('\'').unwrap_or(post).to_owned();
@@ -97,7 +101,7 @@ fn record<Cell: AsRef<str>>(cells: &[Cell]) -> Option<(PostId, Record)> {
         hours: read_times(cells.next().unwrap_or_default())?,
         days: read_times(cells.next().unwrap_or_default())?,
     };
-    cells.next().is_none().then(|| line.record())
+    cells.next().is_none().then_some(line)
 }
 
 fn read_times<At: FromStr>(cell: &str) -> Option<Times<At>> {

@@ -5,7 +5,8 @@
 use proptest::prelude::*;
 use tally::base::id::PostId;
 use tally::base::time::{DAY, Time};
-use tally::books::seen::{ID_SECONDS, Key, Mark, Salts, Seen};
+use tally::books::marks::{ID_SECONDS, Mark, Salts, Seen};
+use tally::model::place::Key;
 
 const WINDOW: u32 = 1800;
 /// A midnight.
@@ -165,13 +166,13 @@ fn salts_are_forgotten_as_soon_as_they_are_not_needed() {
 #[test]
 fn ids_keep_their_marks() {
     let mut salts = Salts::new([7; 16]);
-    let mark = salts.id("a");
+    let mark = salts.import("a");
     salts.rotate(at(START), WINDOW, || [1; 16]);
     salts.rotate(at(START + 3 * DAY), WINDOW, || [2; 16]);
     salts.forget(at(START + 9 * DAY), WINDOW);
-    assert_eq!(salts.id("a"), mark);
-    assert_ne!(salts.id("b"), mark);
-    assert_ne!(Salts::new([8; 16]).id("a"), mark, "the key counts");
+    assert_eq!(salts.import("a"), mark);
+    assert_ne!(salts.import("b"), mark);
+    assert_ne!(Salts::new([8; 16]).import("a"), mark, "the key counts");
 }
 
 #[test]
@@ -184,8 +185,8 @@ fn marks_tell_nothing_without_the_salt() {
 #[test]
 fn a_mark_is_seen_for_less_than_the_window() {
     let salts = Salts::default();
-    let (mark, other) = (salts.id("a"), salts.id("b"));
-    let mut seen = Seen::default();
+    let (mark, other) = (salts.import("a"), salts.import("b"));
+    let mut seen = Seen::at_most(1000);
     seen.insert(mark, at(START), ID_SECONDS);
     for (moment, window, known) in [
         (START, WINDOW, true),
@@ -205,41 +206,36 @@ fn a_mark_is_seen_for_less_than_the_window() {
 }
 
 #[test]
-fn what_is_pruned_is_forgotten() {
+fn an_id_is_of_its_post() {
     let salts = Salts::default();
-    let (old, new) = (salts.id("old"), salts.id("new"));
-    let mut seen = Seen::default();
-    seen.insert(old, at(START), ID_SECONDS);
-    seen.insert(new, at(START + 1), ID_SECONDS);
-    seen.prune(at(START + WINDOW), WINDOW);
-    assert!(!seen.has(&old, at(START), WINDOW));
-    assert!(seen.has(&new, at(START), WINDOW));
+    let ids = [("a", "x"), ("b", "x"), ("a", "y")].map(|(of, id)| salts.id(&post(of), id));
+    assert!(ids[0] != ids[1] && ids[0] != ids[2] && ids[1] != ids[2]);
+    assert_eq!(salts.id(&post("a"), "x"), ids[0]);
 }
 
 #[test]
 fn the_oldest_are_forgotten_where_there_are_too_many() {
     let salts = Salts::default();
-    let mark = |n: u32| salts.id(&n.to_string());
-    let mut seen = Seen::default();
-    // A million and some, of which the first ones are hours old.
-    let many = (1 << 20) + 10;
-    for n in 0..many {
-        seen.insert(mark(n), at(START + n / 32), ID_SECONDS);
+    let mark = |n: u32| salts.import(&n.to_string());
+    let mut seen = Seen::at_most(1000);
+    for n in 0..10_000 {
+        seen.insert(mark(n), at(START), ID_SECONDS);
+        assert!(seen.len() <= 1000);
+        assert!(seen.has(&mark(n), at(START), DAY));
     }
-    let now = at(START + many / 32);
-    assert!(!seen.has(&mark(0), now, DAY));
-    assert!(seen.has(&mark(many - 1), now, DAY));
+    assert!(!seen.has(&mark(0), at(START), DAY));
+    assert!(seen.has(&mark(9_600), at(START), DAY), "half of them stay");
 }
 
 #[test]
-fn too_many_at_once_end_as_well() {
+fn what_is_older_than_the_window_makes_room() {
     let salts = Salts::default();
-    let mut seen = Seen::default();
-    for n in 0..(1 << 20) + 2 {
-        seen.insert(salts.id(&n.to_string()), at(START), ID_SECONDS);
+    let mut seen = Seen::at_most(1000);
+    for n in 0..300 {
+        let at = at(START + n * WINDOW / 100);
+        seen.insert(salts.import(&n.to_string()), at, WINDOW);
     }
-    let last = salts.id(&((1 << 20) + 1).to_string());
-    assert!(seen.has(&last, at(START), DAY));
+    assert!(seen.len() <= 202, "{} marks of two windows", seen.len());
 }
 
 proptest! {
@@ -252,7 +248,7 @@ proptest! {
         window in 1..=WINDOW,
     ) {
         let mut salts = Salts::default();
-        let mut seen = Seen::default();
+        let mut seen = Seen::at_most(1000);
         salts.rotate(at(first), window, || [1; 16]);
         seen.insert(today(&salts), at(first), ID_SECONDS);
         let now = at(first + later);

@@ -1,9 +1,5 @@
-//! Workers KV, in the namespace `VIEWS`: what the ledger publishes and everybody reads.
-//!
-//! ```text
-//! :snapshot   crate::published::snapshot, everything that readers ask for
-//! 142         3, a post's views in digits, as the usual tutorial stores them
-//! ```
+//! Workers KV, in the namespace `VIEWS`: what the ledger publishes and everybody reads. Its keys are
+//! listed in [`crate::published::head`].
 //!
 //! Every call is given up after [`PATIENCE`], and a reader's, for whom a page waits, after
 //! [`READER_PATIENCE`].
@@ -11,8 +7,8 @@
 use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::books::tally::{Part, Publication, Published};
-use crate::published::snapshot::{KEY, Snapshot};
+use crate::books::takeover::{Found, Section};
+use crate::published::head::is_own;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Array, ArrayBuffer, JsString, Map, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
@@ -20,78 +16,80 @@ use worker::web_sys::console;
 
 /// How long Workers KV may take for an answer, in milliseconds.
 const PATIENCE: u32 = 10_000;
-const READER_PATIENCE: u32 = 3_000;
-/// How many entries may fail before the rest is left to the next publication: one that Workers KV
-/// does not take must not keep back the others.
-const MOST_FAILURES: u32 = 3;
+/// How long it may take for a reader.
+pub const READER_PATIENCE: u32 = 3_000;
 /// The most keys that are read at once.
 const MOST_KEYS: usize = 100;
 /// How many keys of the list are taken over at a time.
-const PART: u32 = 500;
+const SECTION: u32 = 500;
 
-/// Writes the snapshot, then the posts' entries until [`MOST_FAILURES`] have failed.
-pub async fn publish(views: &Namespace, publication: Publication) -> Published {
-    let mut published = Published {
-        snapshot: true,
-        entries: Vec::new(),
-        complete: false,
-        writes: 0,
-    };
-    if let Some(snapshot) = publication.snapshot {
-        let value = Uint8Array::from(snapshot.as_slice());
-        published.writes += 1;
-        published.snapshot = done(views.put(KEY, &value)).await.is_ok();
+impl Namespace {
+    /// The bytes of a key, if there are any.
+    pub async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        bytes(done(self.get(key, "arrayBuffer")).await?)
     }
-    if !published.snapshot {
-        return published;
-    }
-    let mut failures = 0;
-    for (post, count) in publication.entries {
-        let write = match count {
-            0 => views.delete(post.as_str()),
-            _ => views.put(post.as_str(), &JsString::from(count.to_string())),
-        };
-        published.writes += 1;
-        match done(write).await {
-            Ok(_) => published.entries.push((post, count)),
-            Err(_) => failures += 1,
-        }
-        if failures == MOST_FAILURES {
-            return published;
-        }
-    }
-    published.complete = failures == 0 && !publication.more;
-    published
-}
 
-/// The published snapshot, or `None` where nothing was ever published.
-pub async fn read(views: &Namespace) -> Result<Option<Snapshot>, Error> {
-    let value = done_in(READER_PATIENCE, views.get(KEY, "arrayBuffer")).await?;
-    match value.dyn_into::<ArrayBuffer>() {
-        Ok(bytes) => Snapshot::read(Uint8Array::new(&bytes).to_vec()).map(Some),
-        Err(_) => Ok(None),
+    /// The same for a reader, who can do with what is up to half a minute old.
+    pub async fn bytes_for_reader(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
+        let options = get_options("arrayBuffer", CACHE_SECONDS);
+        bytes(done_in(READER_PATIENCE, self.get_with(key, &options)).await?)
+    }
+
+    /// The text of a key, if there is one.
+    pub async fn text(&self, key: &str) -> Result<Option<String>, Error> {
+        Ok(done(self.get(key, "text")).await?.as_string())
+    }
+
+    /// Writes bytes.
+    pub async fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
+        let value = Uint8Array::from(bytes);
+        done(self.put(key, &value)).await.map(drop)
+    }
+
+    /// Writes a text.
+    pub async fn write_text(&self, key: &str, text: &str) -> Result<(), Error> {
+        done(self.put(key, &JsString::from(text))).await.map(drop)
+    }
+
+    /// Removes a key.
+    pub async fn remove(&self, key: &str) -> Result<(), Error> {
+        done(self.delete(key)).await.map(drop)
+    }
+
+    /// The entry of one post.
+    pub async fn entry(&self, post: &PostId) -> Result<Found, Error> {
+        let value = done(self.get(post.as_str(), "text")).await?;
+        Ok(found(&value))
     }
 }
 
-/// Reads a part of what other programs left in the namespace, from a cursor of its list on.
+/// How long Workers KV may keep a value near its readers, in seconds; the least that it takes.
+const CACHE_SECONDS: u32 = 30;
+
+fn bytes(value: JsValue) -> Result<Option<Vec<u8>>, Error> {
+    let buffer = value.dyn_into::<ArrayBuffer>().ok();
+    Ok(buffer.map(|buffer| Uint8Array::new(&buffer).to_vec()))
+}
+
+/// Reads a section of what other programs left in the namespace, from a cursor of its list on.
 ///
-/// A part is small, because an invocation may ask Workers KV a thousand times, and a bulk read forgets
-/// the keys that are array indices, such as `142` (`getBulk` in workerd's `kv.c++`): these are read
-/// one by one.
-pub async fn part(views: &Namespace, cursor: Option<String>) -> Result<Part, Error> {
-    let list: List = done(views.list(&list_options(PART, cursor)))
+/// A section is small, because an invocation may ask Workers KV a thousand times, and a bulk read
+/// forgets the keys that are array indices, such as `142` (`getBulk` in workerd's `kv.c++`): these are
+/// read one by one.
+pub async fn section(views: &Namespace, cursor: Option<String>) -> Result<Section, Error> {
+    let list: List = done(views.list(&list_options(SECTION, cursor)))
         .await?
         .unchecked_into();
-    let mut part = Part {
+    let mut section = Section {
         next: list.cursor().filter(|_| !list.list_complete()),
-        ..Part::default()
+        ..Section::default()
     };
     let mut posts = Vec::new();
     for key in list.keys().iter() {
         let name = key.unchecked_into::<Key>().name();
         match PostId::parse(name.clone()) {
             Ok(post) => posts.push(post),
-            Err(_) => part.left += u32::from(name != KEY),
+            Err(_) => section.left += u32::from(!is_own(&name)),
         }
     }
     let (one_by_one, in_bulk): (Vec<_>, _) = posts.into_iter().partition(is_array_index);
@@ -103,7 +101,7 @@ pub async fn part(views: &Namespace, cursor: Option<String>) -> Result<Part, Err
         let values: Map = done(views.get_all(&keys)).await?.unchecked_into();
         for post in posts {
             let value = values.get(&post.as_str().into());
-            part.entries.push((post.clone(), count_of(&value)));
+            section.entries.push((post.clone(), found(&value)));
         }
     }
     for posts in one_by_one.chunks(MOST_KEYS) {
@@ -114,20 +112,17 @@ pub async fn part(views: &Namespace, cursor: Option<String>) -> Result<Part, Err
         let values = values.map(|values| Promise::all(&values));
         let values: Array = done(values).await?.unchecked_into();
         for (post, value) in posts.iter().zip(values.iter()) {
-            part.entries.push((post.clone(), count_of(&value)));
+            section.entries.push((post.clone(), found(&value)));
         }
     }
-    Ok(part)
+    Ok(section)
 }
 
-/// Reads the entry of one post: `None` where there is none, and in it `None` where it is no count.
-pub async fn entry(views: &Namespace, post: &PostId) -> Result<Option<Option<u64>>, Error> {
-    let value = done(views.get(post.as_str(), "text")).await?;
-    Ok((!value.is_null()).then(|| count_of(&value)))
-}
-
-fn count_of(value: &JsValue) -> Option<u64> {
-    value.as_string().and_then(|value| parse_views(&value).ok())
+fn found(value: &JsValue) -> Found {
+    match value.as_string() {
+        None => Found::Nothing,
+        Some(text) => parse_views(&text).map_or(Found::Other, Found::Count),
+    }
 }
 
 /// Whether a key is an array index to JavaScript.
@@ -161,12 +156,15 @@ export function within(promise, milliseconds) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 export const listOptions = (limit, cursor) => ({ limit, cursor });
+export const getOptions = (type, cacheTtl) => ({ type, cacheTtl });
 ")]
 extern "C" {
     /// A promise that is broken where it is not kept in time.
-    fn within(promise: &Promise, milliseconds: u32) -> Promise;
+    pub fn within(promise: &Promise, milliseconds: u32) -> Promise;
     #[wasm_bindgen(js_name = listOptions)]
     fn list_options(limit: u32, cursor: Option<String>) -> JsValue;
+    #[wasm_bindgen(js_name = getOptions)]
+    fn get_options(kind: &str, cache_seconds: u32) -> JsValue;
 }
 
 #[wasm_bindgen]
@@ -182,6 +180,8 @@ extern "C" {
     pub type Namespace;
     #[wasm_bindgen(method, catch)]
     fn get(this: &Namespace, key: &str, kind: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = get)]
+    fn get_with(this: &Namespace, key: &str, options: &JsValue) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = get)]
     fn get_all(this: &Namespace, keys: &Array) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]

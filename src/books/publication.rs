@@ -1,0 +1,787 @@
+//! How the books are published: when, and what.
+//!
+//! A publication writes the parts that are the furthest behind, then the head, then entries of posts.
+//! A small site has one part, which the head carries.
+
+use crate::base::error::Error;
+use crate::base::id::PostId;
+use crate::base::limits::HOUR_SECONDS;
+use crate::base::settings::Settings;
+use crate::base::time::Time;
+use crate::books::event::Event;
+use crate::books::lists::{Lists, Offer};
+use crate::books::rows::{Rows, get_long, put_long};
+use crate::books::takeover::Found;
+use crate::books::tally::Tally;
+use crate::model::page::{Entry, Line};
+use crate::model::place::{Key, Range, find};
+use crate::published::budget::Budget;
+use crate::published::head::{Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
+use crate::published::part::{self, PART_BYTES, Writer};
+use serde::{Deserialize, Serialize};
+use std::collections::{HashMap, VecDeque};
+
+/// How long after its time an alarm that did not come is set again, in seconds.
+const ALARM_SECONDS: u32 = 60;
+/// The most parts of one publication, for the CPU time of an alarm.
+const MOST_PARTS: u32 = 8;
+/// The most keys that one publication removes.
+const MOST_RETIRED: usize = 10;
+/// The most pages whose changes one alarm offers to the lists.
+const MOST_PAGES: usize = 32;
+/// The bytes of pages that one alarm offers to new lists.
+const SWEEP_BYTES: usize = 1 << 20;
+/// The most entries that are set aside because Workers KV did not take them.
+const MOST_FAILED: usize = 100;
+
+/// What is stored of publishing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct PublishState {
+    budget: Budget,
+    /// Whether anything changed since the head was last published.
+    changed: bool,
+    /// Whether anything changed since the head that is on its way was put together.
+    #[serde(skip)]
+    changed_since: bool,
+    /// Whether entries in Workers KV are behind their posts.
+    behind: bool,
+    /// Whether readers cannot be shown what is written until more parts are.
+    incomplete: bool,
+    published: Time,
+    alarm: Option<Time>,
+    /// How the posts are parted, in the order of the ranges.
+    parts: Vec<PartState>,
+    /// The parts that the head lists; none where it carries the posts.
+    visible: Vec<Visible>,
+    /// Keys that are no longer read, and since when.
+    retired: Vec<(Time, String)>,
+    /// When a listed post loses views of a period.
+    fades: Option<Time>,
+    /// How many rows the lists take.
+    pub(super) lists: u32,
+    /// When another deployment was found to publish here.
+    refused: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+struct PartState {
+    depth: u8,
+    /// When it was written; never where this is 0.
+    published: Time,
+    /// Since when it is behind, if it is.
+    behind: Option<Time>,
+    /// The same since it was put together last.
+    #[serde(skip)]
+    behind_again: Option<Time>,
+}
+
+impl PartState {
+    fn is_written(&self) -> bool {
+        self.published > Time::default()
+    }
+}
+
+impl Default for PublishState {
+    fn default() -> Self {
+        Self {
+            budget: Budget::default(),
+            changed: false,
+            changed_since: false,
+            behind: false,
+            incomplete: false,
+            published: Time::default(),
+            alarm: None,
+            parts: vec![PartState::default()],
+            visible: Vec::new(),
+            retired: Vec::new(),
+            fades: None,
+            lists: 0,
+            refused: None,
+        }
+    }
+}
+
+impl PublishState {
+    /// Notes that what is published is out of date.
+    pub(super) fn change(&mut self) {
+        self.changed = true;
+        self.changed_since = true;
+    }
+
+    /// Notes that a post has changed.
+    pub(super) fn touch(&mut self, place: u64, now: Time) {
+        self.change();
+        let index = match self.parts.len() {
+            1 => 0,
+            _ => find(&self.ranges(), |range| *range, place),
+        };
+        if let Some(part) = self.parts.get_mut(index) {
+            part.behind.get_or_insert(now);
+            part.behind_again.get_or_insert(now);
+        }
+    }
+
+    /// Goes on with a budget that another ledger has spent of.
+    pub(super) fn continue_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
+    /// Notes keys that readers no longer ask for.
+    pub(super) fn retire(&mut self, keys: impl IntoIterator<Item = String>, now: Time) {
+        self.retired.extend(keys.into_iter().map(|key| (now, key)));
+    }
+
+    /// Notes that another deployment publishes here.
+    pub(super) fn refuse(&mut self, now: Time) {
+        self.refused = Some(now);
+    }
+
+    fn ranges(&self) -> Vec<Range> {
+        Range::cover(self.parts.iter().map(|part| part.depth)).unwrap_or_default()
+    }
+
+    fn is_inline(&self) -> bool {
+        self.parts.len() == 1
+    }
+
+    /// Whether parts are behind that have to be written.
+    fn has_stale_parts(&self) -> bool {
+        !self.is_inline() && self.parts.iter().any(|part| part.behind.is_some())
+    }
+
+    /// The parts to write, at most so many: those first that were never written, then those that have
+    /// been behind for the longest.
+    fn stale_parts(&self, most: u32) -> VecDeque<Range> {
+        if self.is_inline() {
+            return VecDeque::new();
+        }
+        let mut stale: Vec<_> = self
+            .parts
+            .iter()
+            .zip(self.ranges())
+            .filter(|(part, _)| part.behind.is_some() || !part.is_written())
+            .map(|(part, range)| ((part.is_written(), part.behind), range))
+            .collect();
+        stale.sort_by_key(|(urgency, _)| *urgency);
+        let ranges = stale.into_iter().map(|(_, range)| range);
+        ranges.take(most as usize).collect()
+    }
+
+    /// Splits a part in two; `None` where it cannot be.
+    fn split(&mut self, range: Range) -> Option<[Range; 2]> {
+        let halves = range.halves()?;
+        let index = self.ranges().iter().position(|one| *one == range)?;
+        let half = PartState {
+            depth: range.depth() + 1,
+            published: Time::default(),
+            ..self.parts[index]
+        };
+        self.parts.splice(index..=index, [half; 2]);
+        Some(halves)
+    }
+
+    fn part_mut(&mut self, range: Range) -> Option<&mut PartState> {
+        let index = self.ranges().iter().position(|one| *one == range)?;
+        self.parts.get_mut(index)
+    }
+
+    /// What the next head lists: a part that was split since stays until all it was split into is
+    /// written. `None` where the head cannot be written yet.
+    fn next_visible(&self) -> Option<Vec<Visible>> {
+        let parts = self.parts.iter().zip(self.ranges());
+        let written: Vec<_> = parts
+            .map(|(part, range)| {
+                let visible = Visible {
+                    depth: part.depth,
+                    published: part.published,
+                };
+                (range, part.is_written().then_some(visible))
+            })
+            .collect();
+        if self.visible.is_empty() {
+            return written.into_iter().map(|(_, visible)| visible).collect();
+        }
+        let before = Range::cover(self.visible.iter().map(|part| part.depth))?;
+        let mut next = Vec::with_capacity(written.len());
+        for (range, visible) in before.into_iter().zip(&self.visible) {
+            let within = written.iter().filter(|(part, _)| range.covers(*part));
+            let within: Option<Vec<_>> = within.map(|(_, visible)| *visible).collect();
+            next.extend(within.unwrap_or_else(|| vec![*visible]));
+        }
+        Some(next)
+    }
+
+    /// Since when something has changed that the parts do not hold; `now` where they hold everything.
+    fn oldest(&self, now: Time) -> Time {
+        if self.is_inline() {
+            return now;
+        }
+        let behind = self.parts.iter().filter_map(|part| part.behind);
+        behind.min().unwrap_or(now)
+    }
+}
+
+/// The rankings, in memory from the first publication on.
+#[derive(Debug, Default)]
+pub struct Ranks {
+    lists: Option<Lists>,
+    /// The starts of pages whose changes the lists lack.
+    waiting: Vec<u64>,
+    sweep: Option<Sweep>,
+    /// When the last sweep ended.
+    swept: Option<Time>,
+    /// Whether the lists are new, and are to be stored.
+    unsaved: bool,
+}
+
+/// All posts are being offered to new lists.
+#[derive(Debug)]
+struct Sweep {
+    next: u64,
+    lists: Lists,
+}
+
+impl Ranks {
+    /// Reads the lists, if they were not read yet. `stale` are the pages with changes since they were
+    /// stored.
+    pub(super) fn load(
+        &mut self,
+        rows: &impl Rows,
+        settings: &Settings,
+        now: Time,
+        chunks: u32,
+        stale: impl Iterator<Item = u64>,
+    ) -> Result<(), Error> {
+        if self.lists.is_some() {
+            return Ok(());
+        }
+        let stored = get_long(rows, "lists", chunks)?;
+        let stored: Option<Lists> = postcard::from_bytes(&stored).ok();
+        let fits = |lists: &Lists| lists.are_of(&settings.lists);
+        self.lists = Some(match stored.filter(fits) {
+            Some(lists) => lists,
+            None => {
+                if chunks > 0 {
+                    self.sweep(settings, now);
+                }
+                Lists::new(&settings.lists, now)
+            }
+        });
+        self.waiting = stale.collect();
+        Ok(())
+    }
+
+    /// Stores the lists over those that took so many rows; how many they take.
+    pub(super) fn save(&mut self, rows: &impl Rows, before: u32) -> Result<u32, Error> {
+        self.unsaved = false;
+        // Lists that are not complete yet have to be made again.
+        if self.sweep.is_some() && before > 0 && self.swept.is_none() {
+            return put_long(rows, "lists", &[0], before);
+        }
+        let lists = postcard::to_extend(&self.lists, Vec::new()).map_err(|_| Error::Unreadable)?;
+        // The lists without the `Some` before them.
+        put_long(rows, "lists", lists.get(1..).unwrap_or_default(), before)
+    }
+
+    /// Offers a post as it is now.
+    pub(super) fn offer(&mut self, offer: Offer, now: Time) {
+        if let Some(lists) = &mut self.lists {
+            lists.offer(offer, now);
+        }
+        if let Some(sweep) = &mut self.sweep {
+            sweep.lists.offer(offer, now);
+        }
+    }
+
+    fn sweep(&mut self, settings: &Settings, now: Time) {
+        self.sweep = Some(Sweep {
+            next: 0,
+            lists: Lists::new(&settings.lists, now),
+        });
+    }
+
+    /// Whether the lists are not right yet.
+    fn is_busy(&self) -> bool {
+        !self.waiting.is_empty() || self.sweep.is_some()
+    }
+
+    fn are_entries_behind(&self) -> bool {
+        let entries = self.lists.as_ref().map(Lists::entries);
+        entries.is_some_and(|entries| !entries.ranked().is_empty() || entries.is_partial())
+    }
+}
+
+/// What is to be published.
+#[derive(Debug, Default)]
+pub struct Publication {
+    /// The posts whose own entries are to be written.
+    pub entries: Vec<StaleEntry>,
+    /// Keys that are to be removed.
+    pub retired: Vec<String>,
+}
+
+/// An entry of a post that is out of date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaleEntry {
+    /// The post.
+    pub post: PostId,
+    /// Its views; with 0, the entry is to be removed.
+    pub views: u64,
+    /// What is known of the entry.
+    pub entry: Entry,
+}
+
+/// What is to be done about an entry that is out of date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing: it is this already.
+    Keep(Entry),
+    /// It is to be written.
+    Write(u64),
+    /// It is to be removed.
+    Remove,
+}
+
+impl StaleEntry {
+    /// Whether Workers KV has to be asked for the entry first.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self.entry, Entry::None | Entry::Unasked)
+    }
+
+    /// What is to be done where Workers KV was asked, and has this.
+    pub fn action(&self, found: Found) -> Action {
+        match (self.entry, found) {
+            (Entry::None, Found::Count(_)) | (_, Found::Other) => Action::Keep(Entry::Foreign),
+            (_, Found::Count(views)) if views == self.views => Action::Keep(Entry::Count(views)),
+            (_, Found::Nothing) if self.views == 0 => Action::Keep(Entry::None),
+            _ => self.known_action(),
+        }
+    }
+
+    /// What is to be done where the entry is known.
+    pub fn known_action(&self) -> Action {
+        match self.views {
+            0 => Action::Remove,
+            views => Action::Write(views),
+        }
+    }
+}
+
+/// What came of a publication.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    /// The entries that were tried: what each is now, or `None` where Workers KV did not take it.
+    pub entries: Vec<(PostId, Option<Entry>)>,
+    /// The keys that were removed.
+    pub retired: Vec<String>,
+    /// The writes that were tried.
+    pub writes: u32,
+}
+
+/// A publication that is on its way, in memory.
+#[derive(Debug, Default)]
+pub(super) struct Publishing {
+    /// The parts that are still to be written.
+    queue: VecDeque<Range>,
+    /// The posts that the head carries.
+    inline: Option<Writer>,
+    head: bool,
+    reserved: u32,
+    /// What the head that is on its way lists.
+    next_visible: Vec<Visible>,
+    /// Entries that Workers KV did not take, and until when they are set aside.
+    failed: HashMap<PostId, Time>,
+}
+
+impl Tally {
+    /// When the alarm has to be set anew: to publish what has changed, and to forget what no longer
+    /// matters.
+    pub fn arm(&mut self, now: Time, settings: &Settings) -> Option<Time> {
+        let wanted = self.due(now, settings)?;
+        let right = |set: Time| set <= wanted && now <= set.plus(ALARM_SECONDS);
+        if self.state.publish.alarm.is_some_and(right) {
+            return None;
+        }
+        self.state.publish.alarm = Some(wanted);
+        self.state.publish.alarm
+    }
+
+    fn due(&self, now: Time, settings: &Settings) -> Option<Time> {
+        let forget = self.forget_at(settings).map(|at| at.max(now.plus(1)));
+        let next = match self.is_taken_over() {
+            true => self.publication_due(now, settings),
+            false if self.takeover_failed => Some(now.plus(settings.publish)),
+            false => Some(now.plus(1)),
+        };
+        forget.into_iter().chain(next).min()
+    }
+
+    fn publication_due(&self, now: Time, settings: &Settings) -> Option<Time> {
+        let PublishState {
+            budget,
+            changed,
+            behind,
+            refused,
+            published,
+            ..
+        } = &self.state.publish;
+        if let Some(refused) = refused {
+            return Some(refused.plus(HOUR_SECONDS).max(now));
+        }
+        if self.ranks.is_busy() {
+            return Some(now.plus(1));
+        }
+        if *changed || self.state.publish.has_stale_parts() {
+            if self.state.publish.incomplete && budget.entries(now, settings) > Some(0) {
+                return Some(now.plus(1));
+            }
+            return Some(budget.next(*published, now, settings));
+        }
+        if *behind && budget.entries(now, settings) > Some(0) {
+            return Some(budget.next(*published, now, settings));
+        }
+        let midnight = behind.then(|| now.plus(now.rest_of_day()));
+        let retired = self.state.publish.retired.first();
+        let retired = retired.map(|(since, _)| since.plus(HOUR_SECONDS).max(now.plus(1)));
+        let fades = self.state.publish.fades.map(|at| at.max(now.plus(1)));
+        [midnight, retired, fades].into_iter().flatten().min()
+    }
+
+    /// Begins what the alarm is for. What is to be published, if anything is; its writes are taken
+    /// out of the day's budget. [`Tally::part`] and [`Tally::head`] tell the rest of it.
+    pub fn begin(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<Option<Publication>, Error> {
+        self.state.publish.alarm = None;
+        self.forget(rows, now, settings)?;
+        if self.is_restoring() || !self.are_ranked(rows, now, settings)? {
+            return Ok(None);
+        }
+        let budget = self.state.publish.budget;
+        let Some(most) = budget.entries(now, settings) else {
+            return Ok(None);
+        };
+        let due = self.publication_due(now, settings);
+        if due.is_none_or(|due| due > now.plus(1)) {
+            return Ok(None);
+        }
+        self.state.publish.refused = None;
+        self.publishing.inline = None;
+        if self.state.publish.is_inline() && self.state.publish.changed {
+            self.publishing.inline = self.assemble(rows, Range::ALL, INLINE_BYTES)?;
+            if self.publishing.inline.is_none() {
+                self.state.publish.split(Range::ALL);
+            }
+        }
+        let publish = &mut self.state.publish;
+        let share = match publish.next_visible() {
+            Some(_) => publish.budget.parts(now, settings).min(most),
+            None => most,
+        };
+        self.publishing.queue = publish.stale_parts(share.min(MOST_PARTS));
+        let parts = self.publishing.queue.len() as u32;
+        // Before they are taken over, entries that others wrote must stay as they are.
+        let entries = match self.is_taken_over() && (parts == 0 || parts < share) {
+            true => self.stale_entries(most.saturating_sub(parts) as usize, now),
+            false => Vec::new(),
+        };
+        let publish = &mut self.state.publish;
+        let retired = publish.retired.iter();
+        let retired = retired.filter(|(since, _)| since.plus(HOUR_SECONDS) <= now);
+        let retired: Vec<_> = retired
+            .take(MOST_RETIRED.min(most as usize))
+            .map(|(_, key)| key.clone())
+            .collect();
+        self.publishing.head = publish.changed || parts > 0;
+        self.publishing.reserved =
+            parts + entries.len() as u32 + retired.len() as u32 + u32::from(self.publishing.head);
+        publish.budget.spend(self.publishing.reserved, now);
+        publish.published = now;
+        Ok(Some(Publication { entries, retired }))
+    }
+
+    /// Brings the lists up to date, or a part of the way; whether they are.
+    fn are_ranked(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<bool, Error> {
+        self.rank(rows, now, settings)?;
+        for _ in 0..MOST_PAGES {
+            let Some(start) = self.ranks.waiting.pop() else {
+                break;
+            };
+            self.rank_page(rows, start, now)?;
+        }
+        let Some(lists) = &mut self.ranks.lists else {
+            return Ok(false);
+        };
+        lists.slide(now);
+        let is_right = lists.are_right();
+        let entries = lists.entries();
+        let swept = self.ranks.swept;
+        let may_sweep = swept.is_none_or(|swept| swept.distance(now) >= HOUR_SECONDS);
+        let lacks_entries = entries.ranked().is_empty() && entries.is_partial() && may_sweep;
+        let fades = &mut self.state.publish.fades;
+        if fades.is_some_and(|at| at <= now) {
+            *fades = None;
+            self.state.publish.change();
+        }
+        if !self.ranks.waiting.is_empty() {
+            return Ok(false);
+        }
+        if self.ranks.sweep.is_none() && (!is_right || lacks_entries) {
+            self.ranks.sweep(settings, now);
+        }
+        self.sweep(rows, now)?;
+        Ok(self.ranks.sweep.is_none())
+    }
+
+    /// Offers some more posts to the new lists, and takes these where all were offered.
+    fn sweep(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
+        let mut bytes = 0;
+        while let Some(sweep) = &mut self.ranks.sweep {
+            if bytes >= SWEEP_BYTES {
+                return Ok(());
+            }
+            let secret = *self.pages.secret();
+            let range = self.pages.lines(rows, sweep.next, |_, line| {
+                bytes += line.len();
+                let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
+                sweep.lists.offer(Offer::of_line(&secret, &line), now);
+                Ok(())
+            })?;
+            // An empty page costs something, too.
+            bytes += 4096;
+            match range.end() {
+                Some(next) => sweep.next = next,
+                None => {
+                    let done = self.ranks.sweep.take();
+                    self.ranks.lists = done.map(|mut sweep| {
+                        sweep.lists.slide(now);
+                        sweep.lists
+                    });
+                    self.ranks.swept = Some(now);
+                    self.ranks.unsaved = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the lists are to be stored though no events are dropped.
+    pub(super) fn has_new_lists(&self) -> bool {
+        self.ranks.unsaved
+    }
+
+    /// The posts of a range; `None` where they would be better in two parts.
+    fn assemble(
+        &mut self,
+        rows: &impl Rows,
+        range: Range,
+        most: usize,
+    ) -> Result<Option<Writer>, Error> {
+        let mut writer = Writer::new(range);
+        let mut next = Some(range.start());
+        while let Some(start) = next.filter(|start| range.holds(*start)) {
+            let page = writer.page(|bytes| {
+                self.pages.lines(rows, start, |_, line| {
+                    bytes.extend_from_slice(line);
+                    Ok(())
+                })
+            })?;
+            if writer.is_long(most) {
+                return Ok(None);
+            }
+            next = page.end();
+        }
+        if let Some(part) = self.state.publish.part_mut(range) {
+            part.behind_again = None;
+        }
+        Ok(Some(writer))
+    }
+
+    /// The next part to write: its range, its key and its bytes.
+    pub fn part(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+    ) -> Result<Option<(Range, String, Vec<u8>)>, Error> {
+        while let Some(range) = self.publishing.queue.pop_front() {
+            if let Some(writer) = self.assemble(rows, range, PART_BYTES)? {
+                let deployment = self.state.deployment;
+                let bytes = writer.write(deployment, now, Vec::new())?;
+                return Ok(Some((range, part::key(&deployment, range), bytes)));
+            }
+            if let Some(halves) = self.state.publish.split(range) {
+                self.publishing.reserved += 1;
+                self.state.publish.budget.spend(1, now);
+                halves
+                    .into_iter()
+                    .rev()
+                    .for_each(|half| self.publishing.queue.push_front(half));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Notes that a part was written, put together at `at`.
+    pub fn part_written(&mut self, range: Range, at: Time) {
+        if let Some(part) = self.state.publish.part_mut(range) {
+            part.published = at;
+            part.behind = part.behind_again.take();
+        }
+    }
+
+    /// The head, if it is to be written: it tells of the parts that were.
+    pub fn head(&mut self, now: Time, settings: &Settings) -> Result<Option<Vec<u8>>, Error> {
+        if !self.publishing.head {
+            return Ok(None);
+        }
+        let inline = self.publishing.inline.take();
+        let visible = match &inline {
+            Some(_) => Vec::new(),
+            None => match self.state.publish.next_visible() {
+                Some(visible) => visible,
+                None => {
+                    self.state.publish.incomplete = true;
+                    return Ok(None);
+                }
+            },
+        };
+        let (deployment, secret) = (self.state.deployment, self.state.secret);
+        let mut head = Head::new(deployment, secret, self.summary(now, settings));
+        head.parts.clone_from(&visible);
+        if let Some(lists) = &self.ranks.lists {
+            self.state.publish.fades = lists.fade_at(now);
+            head.lists = top_lists(lists);
+        }
+        self.publishing.next_visible = visible;
+        self.state.publish.changed_since = false;
+        let bytes = head.write()?;
+        match inline {
+            Some(inline) => inline.write(deployment, now, bytes).map(Some),
+            None => Ok(Some(bytes)),
+        }
+    }
+
+    /// Notes that the head was written.
+    pub fn head_written(&mut self, now: Time) {
+        let deployment = self.state.deployment;
+        let publish = &mut self.state.publish;
+        let visible = std::mem::take(&mut self.publishing.next_visible);
+        let ranges = |parts: &[Visible]| {
+            Range::cover(parts.iter().map(|part| part.depth)).unwrap_or_default()
+        };
+        let (before, after) = (ranges(&publish.visible), ranges(&visible));
+        let gone = before.into_iter().filter(|range| !after.contains(range));
+        publish.retire(gone.map(|range| part::key(&deployment, range)), now);
+        if publish.is_inline()
+            && let Some(part) = publish.parts.first_mut()
+        {
+            part.behind = part.behind_again.take();
+        }
+        publish.visible = visible;
+        publish.incomplete = publish.visible.len() != publish.parts.len() && !publish.is_inline();
+        publish.changed = publish.changed_since;
+    }
+
+    /// Ends a publication: notes what became of it.
+    pub fn end(
+        &mut self,
+        rows: &impl Rows,
+        outcomes: Outcomes,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
+        let untried = self.publishing.reserved.saturating_sub(outcomes.writes);
+        self.state.publish.budget.refund(untried, now);
+        self.publishing.reserved = 0;
+        for (post, entry) in outcomes.entries {
+            match entry {
+                Some(entry) => {
+                    self.publishing.failed.remove(&post);
+                    self.append(rows, Event::Entry { post, entry }, now)?;
+                }
+                None if self.publishing.failed.len() < MOST_FAILED => {
+                    self.publishing.failed.insert(post, now.plus(HOUR_SECONDS));
+                }
+                None => {}
+            }
+        }
+        let publish = &mut self.state.publish;
+        publish
+            .retired
+            .retain(|(_, key)| !outcomes.retired.contains(key));
+        publish.behind = self.ranks.are_entries_behind();
+        // The alarm of a change that came meanwhile may be too early now.
+        let due = self.due(now, settings);
+        let alarm = &mut self.state.publish.alarm;
+        *alarm = alarm.filter(|set| due.is_some_and(|due| *set >= due));
+        Ok(())
+    }
+
+    /// Ends a publication that must not be, because another deployment publishes here.
+    pub fn refuse(&mut self, now: Time) {
+        let publish = &mut self.state.publish;
+        publish.budget.refund(self.publishing.reserved, now);
+        self.publishing.reserved = 0;
+        publish.change();
+        publish.refuse(now);
+    }
+
+    /// The deployment that this is, and the one that it was restored from.
+    pub fn deployment(&self) -> (Key, Option<Key>) {
+        (self.state.deployment, self.state.parent)
+    }
+
+    /// The `most` posts whose entries in Workers KV are the furthest behind.
+    fn stale_entries(&mut self, most: usize, now: Time) -> Vec<StaleEntry> {
+        self.publishing.failed.retain(|_, until| *until > now);
+        let failed = &self.publishing.failed;
+        let lists = self.ranks.lists.iter();
+        let ranked = lists.flat_map(|lists| lists.entries().ranked());
+        let entries = ranked.filter_map(|ranked| {
+            Some(StaleEntry {
+                post: PostId::parse(ranked.id.clone()).ok()?,
+                views: ranked.total,
+                entry: ranked.entry,
+            })
+        });
+        let due = entries.filter(|entry| !failed.contains_key(&entry.post));
+        due.take(most).collect()
+    }
+
+    fn summary(&self, now: Time, settings: &Settings) -> Summary {
+        let state = &self.state;
+        Summary {
+            published: now,
+            oldest: state.publish.oldest(now),
+            site: state.site.clone(),
+            posts: state.posts,
+            skipped: state.skipped,
+            budget: state.publish.budget,
+            writes: settings.writes,
+            adopted: self.adopted(),
+        }
+    }
+}
+
+fn top_lists(lists: &Lists) -> Vec<TopLists> {
+    let place = |ranked: &crate::books::lists::Ranked| Place {
+        post: ranked.id.clone(),
+        views: ranked.score,
+    };
+    let list = |list: &crate::books::lists::List| TopLists {
+        prefix: list.prefix.clone(),
+        periods: list
+            .periods
+            .each_ref()
+            .map(|ranking| ranking.top().iter().map(place).collect()),
+    };
+    lists.all().iter().map(list).collect()
+}

@@ -1,0 +1,384 @@
+//! What a new ledger takes over from Workers KV: all of a head that was published there, or else the
+//! counts that another program left.
+//!
+//! A post is taken over before it is counted first, everything else part by part. Where Workers KV
+//! fails meanwhile, views are counted from 0 and what is found later is added.
+
+use crate::base::error::Error;
+use crate::base::id::PostId;
+use crate::base::limits::HOUR_SECONDS;
+use crate::base::time::Time;
+use crate::books::rows::Rows;
+use crate::books::tally::{Asker, Tally};
+use crate::model::page::{Entry, Line, Post};
+use crate::model::place::{Key, Range, find, place};
+use crate::published::head::{Adopted, Published};
+use crate::published::part::{self, Part};
+use serde::{Deserialize, Serialize};
+
+/// How far the takeover has come.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) enum Takeover {
+    /// Whether there is a head was not asked yet.
+    Unasked,
+    /// The parts of a head are being read.
+    Restoring(Restoring),
+    /// There is no head; the namespace is being listed, from this cursor on.
+    Listing {
+        cursor: Option<String>,
+        adopted: Adopted,
+    },
+    /// It is over.
+    Done(Adopted),
+}
+
+/// A head whose parts are being read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Restoring {
+    deployment: Key,
+    secret: Key,
+    depths: Vec<u8>,
+    /// Which parts are done.
+    done: Vec<bool>,
+    since: Time,
+    /// What the head's ledger had taken over itself.
+    adopted: Option<Adopted>,
+    left: u32,
+}
+
+/// What has to be read from Workers KV next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Want {
+    /// The head.
+    Head,
+    /// A part, under this key.
+    Part(String, Range),
+    /// The entry of a post.
+    Entry(PostId),
+    /// The list of all keys, from this cursor on.
+    List(Option<String>),
+}
+
+/// What Workers KV has of a post.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// No entry.
+    Nothing,
+    /// A count.
+    Count(u64),
+    /// Something else.
+    Other,
+}
+
+/// A section of the list of what is in Workers KV.
+#[derive(Debug, Default)]
+pub struct Section {
+    /// The entries that are named like posts.
+    pub entries: Vec<(PostId, Found)>,
+    /// How many are not.
+    pub left: u32,
+    /// Where the list goes on.
+    pub next: Option<String>,
+}
+
+impl Tally {
+    /// What has to be read before a post can be counted, or, without a post, what comes next; `None`
+    /// where that is nothing.
+    pub fn want(&mut self, rows: &impl Rows, post: Option<&PostId>) -> Result<Option<Want>, Error> {
+        match &self.state.takeover {
+            Takeover::Done(_) => Ok(None),
+            Takeover::Unasked => Ok(Some(Want::Head)),
+            Takeover::Restoring(restoring) => Ok(restoring.want(post)),
+            Takeover::Listing { cursor, .. } => match post {
+                None => Ok(Some(Want::List(cursor.clone()))),
+                Some(post) => {
+                    let is_known = self.pages.post(rows, post)?.entry != Entry::None;
+                    Ok((!is_known).then(|| Want::Entry(post.clone())))
+                }
+            },
+        }
+    }
+
+    /// Whether everything was taken over.
+    pub fn is_taken_over(&self) -> bool {
+        matches!(self.state.takeover, Takeover::Done(_))
+    }
+
+    /// Notes whether Workers KV could be read. While it cannot, views are counted without it.
+    pub fn tried(&mut self, worked: bool) {
+        self.takeover_failed = !worked;
+    }
+
+    /// Whether the last attempt to read Workers KV failed.
+    pub fn has_failed(&self) -> bool {
+        self.takeover_failed
+    }
+
+    /// There is no head.
+    pub fn found_no_head(&mut self) {
+        if let Takeover::Unasked = self.state.takeover {
+            self.list();
+        }
+    }
+
+    /// There is a head that cannot be read. It stays, and nothing is published over it.
+    pub fn found_foreign_head(&mut self, now: Time) {
+        if let Takeover::Unasked = self.state.takeover {
+            self.state.publish.refuse(now);
+            self.list();
+        }
+    }
+
+    fn list(&mut self) {
+        self.state.takeover = Takeover::Listing {
+            cursor: None,
+            adopted: Adopted::default(),
+        };
+    }
+
+    /// There is a head: begins to restore what it tells of.
+    pub fn found_head(
+        &mut self,
+        rows: &impl Rows,
+        published: &Published,
+        now: Time,
+    ) -> Result<(), Error> {
+        let Takeover::Unasked = self.state.takeover else {
+            return Ok(());
+        };
+        let head = &published.head;
+        self.state.parent = Some(head.deployment);
+        for (ours, theirs) in self.state.skipped.iter_mut().zip(head.summary.skipped) {
+            *ours = ours.saturating_add(theirs);
+        }
+        self.state.publish.continue_budget(head.summary.budget);
+        let mut restoring = Restoring {
+            deployment: head.deployment,
+            secret: head.secret,
+            depths: head.parts.iter().map(|part| part.depth).collect(),
+            done: vec![false; head.parts.len()],
+            since: now,
+            adopted: head.summary.adopted,
+            left: 0,
+        };
+        if let Some(inline) = published.inline() {
+            restoring.left = self.restore(rows, inline, now)?;
+        }
+        self.state.takeover = Takeover::Restoring(restoring);
+        self.end_restoring(now);
+        Ok(())
+    }
+
+    /// A part was read; `None` where there is none.
+    pub fn found_part(
+        &mut self,
+        rows: &impl Rows,
+        range: Range,
+        part: Option<&Part>,
+        now: Time,
+    ) -> Result<(), Error> {
+        let Takeover::Restoring(restoring) = &self.state.takeover else {
+            return Ok(());
+        };
+        let Some(index) = restoring.undone(range) else {
+            // Another attempt was quicker.
+            return Ok(());
+        };
+        let part = part.filter(|part| part.is(&restoring.deployment, range));
+        // What was just published may not be found everywhere yet.
+        if part.is_none() && restoring.since.distance(now) < HOUR_SECONDS {
+            return Err(Error::Unpublished);
+        }
+        let left = part.map_or(Ok(0), |part| self.restore(rows, part, now))?;
+        if let Takeover::Restoring(restoring) = &mut self.state.takeover {
+            restoring.done[index] = true;
+            restoring.left += left;
+        }
+        self.end_restoring(now);
+        Ok(())
+    }
+
+    /// Ends the restoration where all parts are done.
+    fn end_restoring(&mut self, now: Time) {
+        let Takeover::Restoring(restoring) = &self.state.takeover else {
+            return;
+        };
+        if restoring.done.contains(&false) {
+            return;
+        }
+        let ranges = restoring.ranges();
+        let keys = ranges
+            .iter()
+            .map(|range| part::key(&restoring.deployment, *range));
+        let keys: Vec<_> = keys.collect();
+        let (adopted, left) = (restoring.adopted, restoring.left);
+        self.state.publish.retire(keys, now);
+        self.state.publish.change();
+        match adopted {
+            Some(adopted) => {
+                self.state.takeover = Takeover::Done(Adopted {
+                    left: adopted.left.saturating_add(left),
+                    ..adopted
+                });
+            }
+            None => self.list(),
+        }
+    }
+
+    /// Adds the posts of a part to those that are there; how many there was no room for.
+    fn restore(&mut self, rows: &impl Rows, part: &Part, now: Time) -> Result<u32, Error> {
+        let mut left = 0;
+        for line in part.lines() {
+            let line: Line = line?;
+            let id = PostId::parse(line.id.to_owned())?;
+            if !self.has_room(rows, &id)? {
+                left += 1;
+                continue;
+            }
+            let Post { mut record, entry } = self.pages.post(rows, &id)?;
+            if entry != Entry::None {
+                // The owner has set it since.
+                continue;
+            }
+            record.add(&line.record()?);
+            let entry = match line.entry {
+                // It may have been written since.
+                Entry::None => Entry::Unasked,
+                entry => entry,
+            };
+            self.put(rows, id, Post { record, entry }, now)?;
+        }
+        self.fold_soon();
+        Ok(left)
+    }
+
+    /// The entry of one post was read.
+    pub fn found_entry(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        found: Found,
+        now: Time,
+    ) -> Result<(), Error> {
+        self.adopt(rows, &[(post.clone(), found)], now)
+    }
+
+    /// A section of the list was read that began at `from`.
+    pub fn found_section(
+        &mut self,
+        rows: &impl Rows,
+        from: &Option<String>,
+        section: Section,
+        now: Time,
+    ) -> Result<(), Error> {
+        match &self.state.takeover {
+            Takeover::Listing { cursor, .. } if cursor == from => {}
+            // Another attempt was quicker.
+            _ => return Ok(()),
+        }
+        self.adopt(rows, &section.entries, now)?;
+        if let Takeover::Listing { cursor, adopted } = &mut self.state.takeover {
+            let others = section.entries.iter();
+            let others = others.filter(|(_, found)| *found == Found::Other).count();
+            adopted.left += section.left + others as u32;
+            *cursor = section.next;
+            if cursor.is_none() {
+                self.state.takeover = Takeover::Done(*adopted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes counts over, those that were not already. One that there is no room for is left.
+    fn adopt(
+        &mut self,
+        rows: &impl Rows,
+        entries: &[(PostId, Found)],
+        now: Time,
+    ) -> Result<(), Error> {
+        for (id, found) in entries {
+            let Takeover::Listing { .. } = self.state.takeover else {
+                return Ok(());
+            };
+            let (Found::Count(count), Post { mut record, entry }) =
+                (*found, self.pages.post(rows, id)?)
+            else {
+                continue;
+            };
+            if entry != Entry::None {
+                continue;
+            }
+            let has_room = self.has_room(rows, id)?;
+            if has_room {
+                record.set(record.total.saturating_add(count));
+                let entry = Entry::Count(count);
+                self.put(rows, id.clone(), Post { record, entry }, now)?;
+            }
+            if let Takeover::Listing { adopted, .. } = &mut self.state.takeover {
+                match has_room {
+                    true => adopted.posts += 1,
+                    false => adopted.left += 1,
+                }
+            }
+        }
+        self.state.publish.change();
+        Ok(())
+    }
+
+    fn has_room(&mut self, rows: &impl Rows, id: &PostId) -> Result<bool, Error> {
+        match self.admit(rows, [id], Asker::Owner) {
+            Ok(()) => Ok(true),
+            Err(Error::TooManyPosts) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The entry of a post that the owner has set or imported: a takeover has to leave the post alone
+    /// from now on.
+    pub(super) fn entry_after_owner(&self, entry: Entry) -> Entry {
+        match entry {
+            Entry::None if !self.is_taken_over() => Entry::Unasked,
+            entry => entry,
+        }
+    }
+
+    /// What was taken over, where that is over.
+    pub(super) fn adopted(&self) -> Option<Adopted> {
+        match self.state.takeover {
+            Takeover::Done(adopted) => Some(adopted),
+            _ => None,
+        }
+    }
+
+    /// Whether publishing would put less in place of more.
+    pub(super) fn is_restoring(&self) -> bool {
+        matches!(
+            self.state.takeover,
+            Takeover::Unasked | Takeover::Restoring(_)
+        )
+    }
+}
+
+impl Restoring {
+    fn ranges(&self) -> Vec<Range> {
+        Range::cover(self.depths.iter().copied()).unwrap_or_default()
+    }
+
+    /// The part that is to be read next: that of a post, or without one the first that is not done.
+    fn want(&self, post: Option<&PostId>) -> Option<Want> {
+        let ranges = self.ranges();
+        let index = match post {
+            Some(post) => find(&ranges, |range| *range, place(&self.secret, post.as_str())),
+            None => self.done.iter().position(|done| !done)?,
+        };
+        let range = *ranges.get(index)?;
+        let want = || Want::Part(part::key(&self.deployment, range), range);
+        (self.done.get(index) == Some(&false)).then(want)
+    }
+
+    /// The index of a part that is not done.
+    fn undone(&self, range: Range) -> Option<usize> {
+        let index = self.ranges().iter().position(|one| *one == range)?;
+        (!self.done[index]).then_some(index)
+    }
+}
