@@ -41,13 +41,14 @@ export function temporaryFolder() {
  *
  * Beside it stand a namespace of Workers KV and a rate limit, which are kv.js: `kv(method, path, body)`
  * controls them. A bundled Worker has a ledger, and the `vars` of `wrangler.toml` with these over them.
+ * With `reader` the same Worker runs once more, in an isolate of its own, at the address of that name.
  */
-export async function serve(main, { state = temporaryFolder(), vars = {} } = {}) {
+export async function serve(main, { state = temporaryFolder(), vars = {}, reader = false } = {}) {
   const folder = temporaryFolder();
   const modules = collect(resolve(main), folder);
   mkdirSync(state, { recursive: true });
   cpSync(join(ROOT, "tests/kv.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), config(modules, state, { ...VARS, ...vars }));
+  writeFileSync(join(folder, "config.capnp"), config(modules, state, { ...VARS, ...vars }, reader));
   const child = spawn(WORKERD, ["serve", "config.capnp", "--control-fd=3"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -63,12 +64,13 @@ export async function serve(main, { state = temporaryFolder(), vars = {} } = {})
     createInterface(child.stdio[3]).on("line", (line) => {
       const { event, socket, port } = JSON.parse(line);
       if (event === "listen") listening[socket] = port;
-      if (listening.http && listening.control) resolve(listening);
+      if (listening.http && listening.control && (listening.reader || !reader)) resolve(listening);
     });
   });
   const url = (socket) => `http://127.0.0.1:${ports[socket]}`;
   return {
     url: url("http"),
+    reader: url("reader"),
     async kv(method = "GET", path = "/", body = undefined) {
       const { body: answer } = await request(url("control"), path, { method, body: body && JSON.stringify(body) });
       return JSON.parse(answer);
@@ -91,7 +93,7 @@ function collect(main, folder) {
   return files;
 }
 
-function config(modules, state, vars) {
+function config(modules, state, vars, reader) {
   const embed = (file) =>
     `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
   const namespace = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
@@ -106,16 +108,21 @@ function config(modules, state, vars) {
     classes.push("Ledger");
     bindings.push('(name = "LEDGER", durableObjectNamespace = "Ledger")');
   }
+  const isOfObject = (binding) => binding.includes("durableObjectNamespace");
+  const elsewhere = (binding) => binding.replace(/durableObjectNamespace = "(\w+)"/, 'durableObjectNamespace = (className = "$1", serviceName = "worker")');
+  const again = reader && `(name = "reader", address = "127.0.0.1:0", http = (), service = "reader"),`;
   return `using Workerd = import "/workerd/workerd.capnp";
 const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
     (name = "kv", worker = .kv),
+    ${reader ? '(name = "reader", worker = .reader),' : ""}
     (name = "state", disk = (path = "${state}", writable = true)),
   ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (), service = "worker"),
     (name = "control", address = "127.0.0.1:0", http = (), service = (name = "kv", entrypoint = "control")),
+    ${again || ""}
   ],
 );
 const worker :Workerd.Worker = (
@@ -124,6 +131,11 @@ const worker :Workerd.Worker = (
   durableObjectNamespaces = [${classes.map(namespace).join(", ")}],
   durableObjectStorage = (localDisk = "state"),
   bindings = [${bindings.join(", ")}],
+);
+const reader :Workerd.Worker = (
+  modules = [${modules.map(embed).join(", ")}],
+  compatibilityDate = "${DATE}",
+  bindings = [${bindings.map((binding) => (isOfObject(binding) ? elsewhere(binding) : binding)).join(", ")}],
 );
 const kv :Workerd.Worker = (
   modules = [${embed("kv.js")}],

@@ -1,3 +1,4 @@
 //! Many become one: an object's changes on their way to storage.
 
 pub mod commit;
+pub mod refused;

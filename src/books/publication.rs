@@ -16,7 +16,7 @@ use crate::books::tally::Tally;
 use crate::model::page::{Entry, Line};
 use crate::model::place::{Key, Range, find};
 use crate::published::budget::Budget;
-use crate::published::head::{Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
+use crate::published::head::{HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
 use crate::published::part::{self, PART_BYTES, Writer};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
@@ -155,16 +155,18 @@ impl PublishState {
         if self.is_inline() {
             return VecDeque::new();
         }
-        let mut stale: Vec<_> = self
-            .parts
-            .iter()
-            .zip(self.ranges())
-            .filter(|(part, _)| part.behind.is_some() || !part.is_written())
-            .map(|(part, range)| ((part.is_written(), part.behind), range))
-            .collect();
-        stale.sort_by_key(|(urgency, _)| *urgency);
-        let ranges = stale.into_iter().map(|(_, range)| range);
-        ranges.take(most as usize).collect()
+        let since = |(part, index): (&PartState, usize)| {
+            let behind = match part.is_written() {
+                true => part.behind?.seconds().into(),
+                false => 0,
+            };
+            Some((behind, index))
+        };
+        let mut stale: Vec<(u64, usize)> = self.parts.iter().zip(0..).filter_map(since).collect();
+        stale.sort_unstable();
+        let ranges = self.ranges();
+        let stale = stale.into_iter().take(most as usize);
+        stale.map(|(_, index)| ranges[index]).collect()
     }
 
     /// Splits a part in two; `None` where it cannot be.
@@ -320,6 +322,28 @@ pub struct Publication {
     pub retired: Vec<String>,
 }
 
+/// A value that is to be written to Workers KV.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Write {
+    /// Its key.
+    pub key: String,
+    /// The value.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub what: Written,
+    /// When it was put together.
+    pub at: Time,
+}
+
+/// What a [`Write`] is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// The posts of this range.
+    Part(Range),
+    /// The head.
+    Head,
+}
+
 /// An entry of a post that is out of date.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleEntry {
@@ -383,8 +407,7 @@ pub struct Outcomes {
 pub(super) struct Publishing {
     /// The parts that are still to be written.
     queue: VecDeque<Range>,
-    /// The posts that the head carries.
-    inline: Option<Writer>,
+    /// Whether the head is still to be written.
     head: bool,
     reserved: u32,
     /// What the head that is on its way lists.
@@ -448,7 +471,7 @@ impl Tally {
     }
 
     /// Begins what the alarm is for. What is to be published, if anything is; its writes are taken
-    /// out of the day's budget. [`Tally::part`] and [`Tally::head`] tell the rest of it.
+    /// out of the day's budget. [`Tally::next_write`] tells the rest of it.
     pub fn begin(
         &mut self,
         rows: &impl Rows,
@@ -469,13 +492,6 @@ impl Tally {
             return Ok(None);
         }
         self.state.publish.refused = None;
-        self.publishing.inline = None;
-        if self.state.publish.is_inline() && self.state.publish.changed {
-            self.publishing.inline = self.assemble(rows, Range::ALL, INLINE_BYTES)?;
-            if self.publishing.inline.is_none() {
-                self.state.publish.split(Range::ALL);
-            }
-        }
         let publish = &mut self.state.publish;
         let share = match publish.next_visible() {
             Some(_) => publish.budget.parts(now, settings).min(most),
@@ -496,10 +512,13 @@ impl Tally {
             .map(|(_, key)| key.clone())
             .collect();
         self.publishing.head = publish.changed || parts > 0;
-        self.publishing.reserved =
-            parts + entries.len() as u32 + retired.len() as u32 + u32::from(self.publishing.head);
-        publish.budget.spend(self.publishing.reserved, now);
         publish.published = now;
+        self.publishing.reserved = 0;
+        let head = u32::from(self.publishing.head);
+        self.reserve(
+            parts + head + entries.len() as u32 + retired.len() as u32,
+            now,
+        );
         Ok(Some(Publication { entries, retired }))
     }
 
@@ -605,53 +624,82 @@ impl Tally {
         Ok(Some(writer))
     }
 
-    /// The next part to write: its range, its key and its bytes.
-    pub fn part(
+    /// The next part to write or, after the parts, the head that tells of them; `None` where all is
+    /// written. What it tells is as of `now`.
+    pub fn next_write(
         &mut self,
         rows: &impl Rows,
         now: Time,
-    ) -> Result<Option<(Range, String, Vec<u8>)>, Error> {
+        settings: &Settings,
+    ) -> Result<Option<Write>, Error> {
+        if let Some(part) = self.next_part(rows, now)? {
+            return Ok(Some(part));
+        }
+        if !std::mem::take(&mut self.publishing.head) {
+            return Ok(None);
+        }
+        if !self.state.publish.is_inline() {
+            return self.head(None, now, settings);
+        }
+        match self.assemble(rows, Range::ALL, INLINE_BYTES)? {
+            Some(inline) => self.head(Some(inline), now, settings),
+            None => {
+                self.leave_inline(now, settings);
+                self.next_write(rows, now, settings)
+            }
+        }
+    }
+
+    /// Takes the posts out of the head, into parts of their own.
+    fn leave_inline(&mut self, now: Time, settings: &Settings) {
+        let publish = &mut self.state.publish;
+        publish.split(Range::ALL);
+        let left = publish.budget.entries(now, settings).unwrap_or_default();
+        self.publishing.queue = publish.stale_parts(left.min(MOST_PARTS));
+        self.publishing.head = true;
+        self.reserve(self.publishing.queue.len() as u32, now);
+    }
+
+    fn reserve(&mut self, writes: u32, now: Time) {
+        self.publishing.reserved += writes;
+        self.state.publish.budget.spend(writes, now);
+    }
+
+    fn next_part(&mut self, rows: &impl Rows, now: Time) -> Result<Option<Write>, Error> {
         while let Some(range) = self.publishing.queue.pop_front() {
             if let Some(writer) = self.assemble(rows, range, PART_BYTES)? {
                 let deployment = self.state.deployment;
-                let bytes = writer.write(deployment, now, Vec::new())?;
-                return Ok(Some((range, part::key(&deployment, range), bytes)));
+                return Ok(Some(Write {
+                    key: part::key(&deployment, range),
+                    bytes: writer.write(deployment, now, Vec::new())?,
+                    what: Written::Part(range),
+                    at: now,
+                }));
             }
             if let Some(halves) = self.state.publish.split(range) {
-                self.publishing.reserved += 1;
-                self.state.publish.budget.spend(1, now);
-                halves
-                    .into_iter()
-                    .rev()
-                    .for_each(|half| self.publishing.queue.push_front(half));
+                self.reserve(1, now);
+                for half in halves.into_iter().rev() {
+                    self.publishing.queue.push_front(half);
+                }
             }
         }
         Ok(None)
     }
 
-    /// Notes that a part was written, put together at `at`.
-    pub fn part_written(&mut self, range: Range, at: Time) {
-        if let Some(part) = self.state.publish.part_mut(range) {
-            part.published = at;
-            part.behind = part.behind_again.take();
-        }
-    }
-
-    /// The head, if it is to be written: it tells of the parts that were.
-    pub fn head(&mut self, now: Time, settings: &Settings) -> Result<Option<Vec<u8>>, Error> {
-        if !self.publishing.head {
-            return Ok(None);
-        }
-        let inline = self.publishing.inline.take();
+    /// The head, with the posts of a small site; `None` where parts have to be written before it.
+    fn head(
+        &mut self,
+        inline: Option<Writer>,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<Option<Write>, Error> {
         let visible = match &inline {
-            Some(_) => Vec::new(),
-            None => match self.state.publish.next_visible() {
-                Some(visible) => visible,
-                None => {
-                    self.state.publish.incomplete = true;
-                    return Ok(None);
-                }
-            },
+            Some(_) => Some(Vec::new()),
+            None => self.state.publish.next_visible(),
+        };
+        let Some(visible) = visible else {
+            self.state.publish.incomplete = true;
+            return Ok(None);
         };
         let (deployment, secret) = (self.state.deployment, self.state.secret);
         let mut head = Head::new(deployment, secret, self.summary(now, settings));
@@ -662,15 +710,34 @@ impl Tally {
         }
         self.publishing.next_visible = visible;
         self.state.publish.changed_since = false;
-        let bytes = head.write()?;
-        match inline {
-            Some(inline) => inline.write(deployment, now, bytes).map(Some),
-            None => Ok(Some(bytes)),
+        let mut bytes = head.write()?;
+        if let Some(inline) = inline {
+            bytes = inline.write(deployment, now, bytes)?;
+        }
+        Ok(Some(Write {
+            key: HEAD.to_owned(),
+            bytes,
+            what: Written::Head,
+            at: now,
+        }))
+    }
+
+    /// Notes that something was written.
+    pub fn written(&mut self, what: Written, at: Time) {
+        match what {
+            Written::Part(range) => self.part_written(range, at),
+            Written::Head => self.head_written(at),
         }
     }
 
-    /// Notes that the head was written.
-    pub fn head_written(&mut self, now: Time) {
+    fn part_written(&mut self, range: Range, at: Time) {
+        if let Some(part) = self.state.publish.part_mut(range) {
+            part.published = at;
+            part.behind = part.behind_again.take();
+        }
+    }
+
+    fn head_written(&mut self, at: Time) {
         let deployment = self.state.deployment;
         let publish = &mut self.state.publish;
         let visible = std::mem::take(&mut self.publishing.next_visible);
@@ -679,7 +746,7 @@ impl Tally {
         };
         let (before, after) = (ranges(&publish.visible), ranges(&visible));
         let gone = before.into_iter().filter(|range| !after.contains(range));
-        publish.retire(gone.map(|range| part::key(&deployment, range)), now);
+        publish.retire(gone.map(|range| part::key(&deployment, range)), at);
         if publish.is_inline()
             && let Some(part) = publish.parts.first_mut()
         {

@@ -9,7 +9,7 @@ use tally::base::error::Error;
 use tally::base::id::PostId;
 use tally::base::settings::Settings;
 use tally::base::time::{DAY, Time};
-use tally::books::publication::{Action, Outcomes, Publication, StaleEntry};
+use tally::books::publication::{Action, Outcomes, Publication, StaleEntry, Write};
 use tally::books::rows::{MAX_ROW_BYTES, Rows};
 use tally::books::takeover::{Found, Section};
 use tally::books::tally::{Ping, Tally};
@@ -240,25 +240,24 @@ impl Site {
         Some(entries)
     }
 
+    /// What a publication writes next.
+    pub fn next_write(&mut self) -> Option<Write> {
+        let (now, settings) = (at(self.now), &self.settings);
+        let next = self.tally.next_write(&self.store, now, settings);
+        next.expect("pages")
+    }
+
     fn write_all(&mut self, begun: Publication, takes: impl Fn(&str) -> bool) -> Outcomes {
-        let now = at(self.now);
         let mut outcomes = Outcomes::default();
-        while let Some((range, key, bytes)) = self.tally.part(&self.store, now).expect("pages") {
+        while let Some(write) = self.next_write() {
+            let Write { key, bytes, .. } = write;
             assert!(bytes.len() < 3 << 20, "{key} has {} bytes", bytes.len());
             outcomes.writes += 1;
             if !takes(&key) {
                 return outcomes;
             }
             self.kv.insert(key, bytes);
-            self.tally.part_written(range, now);
-        }
-        if let Some(head) = self.tally.head(now, &self.settings).expect("pages") {
-            outcomes.writes += 1;
-            if !takes(HEAD) {
-                return outcomes;
-            }
-            self.kv.insert(HEAD.to_owned(), head);
-            self.tally.head_written(now);
+            self.tally.written(write.what, write.at);
         }
         for stale in begun.entries {
             let action = match (stale.is_unknown(), self.entries.get(&stale.post)) {

@@ -428,28 +428,15 @@ impl Inner {
     async fn write_all(&self, publication: Publication) -> Result<Outcomes, Error> {
         let stored = &self.books.stored;
         let mut outcomes = Outcomes::default();
-        loop {
-            let at = now();
-            let Some((range, key, bytes)) = stored.with(|tally, rows| tally.part(rows, at))? else {
-                break;
-            };
+        while let Some(write) =
+            stored.with(|tally, rows| tally.next_write(rows, now(), &self.settings))?
+        {
             outcomes.writes += 1;
-            if self.views.write(&key, &bytes).await.is_err() {
+            if self.views.write(&write.key, &write.bytes).await.is_err() {
                 return Ok(outcomes);
             }
             self.change(|tally, _, _| {
-                tally.part_written(range, at);
-                Ok(())
-            })?;
-        }
-        let head = stored.with(|tally, _| tally.head(now(), &self.settings))?;
-        if let Some(bytes) = head {
-            outcomes.writes += 1;
-            if self.views.write(HEAD, &bytes).await.is_err() {
-                return Ok(outcomes);
-            }
-            self.change(|tally, _, now| {
-                tally.head_written(now);
+                tally.written(write.what, write.at);
                 Ok(())
             })?;
         }

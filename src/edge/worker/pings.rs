@@ -4,25 +4,21 @@ use super::Asked;
 use super::ledger::Client;
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
+use crate::batch::refused::{GATHER, Refused};
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
 use crate::http::visit::{self, Signals};
 use crate::model::outcome::Outcome;
 use crate::model::reason::Reason;
-use std::cell::Cell;
+use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{JsString, Promise};
+use worker::js_sys::{Date, JsString, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::web_sys::console;
 
-/// How long a report of refused pings gathers them, in milliseconds.
-const GATHER: u32 = 1000;
-
 thread_local! {
-    /// Pings that were refused and are not reported yet, by [`Reason`].
-    static REFUSED: Cell<[u32; Reason::ALL.len()]> = Cell::default();
-    static REPORTING: Cell<bool> = const { Cell::new(false) };
+    static REFUSED: RefCell<Refused> = const { RefCell::new(Refused::new()) };
 }
 
 impl Asked {
@@ -111,21 +107,15 @@ impl Asked {
     /// Has a refused ping noted, with all that are refused within a second: what the ledger is spared
     /// must not reach it one by one.
     fn refused(&self, reason: Reason) {
-        let mut refused = REFUSED.get();
-        refused[usize::from(reason.number())] += 1;
-        REFUSED.set(refused);
-        if REPORTING.replace(true) {
+        let begins = REFUSED.with_borrow_mut(|refused| refused.add(reason, Date::now()));
+        if !begins {
             return;
         }
         let env = self.env.clone();
         self.context.wait_until(&future_to_promise(async move {
             JsFuture::from(sleep(GATHER)).await?;
-            REPORTING.set(false);
-            let refused = REFUSED.take();
-            for (reason, pings) in Reason::ALL.into_iter().zip(refused) {
-                if pings > 0
-                    && let Ok(ledger) = Client::new(&env)
-                {
+            for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
+                if let Ok(ledger) = Client::new(&env) {
                     // What cannot be noted was logged.
                     let _ = ledger.skip(reason, pings, None).await;
                 }

@@ -91,13 +91,10 @@ impl Asked {
             let _ = read.refused.set(since.map(Time::from_seconds));
         }
         let now = Time::from_millis(Date::now());
-        let mut posts: Vec<_> = posts_of(views).iter().enumerate().collect();
-        posts.sort_by_key(|(_, post)| match read.published.part_of(post) {
-            Where::In(range, _) => range.start(),
-            _ => 0,
-        });
+        let posts = posts_of(views);
         let mut known = vec![Known::default(); posts.len()];
-        for (index, post) in posts {
+        for index in read.by_part(posts) {
+            let post = &posts[index];
             let part = match read.published.part_of(post) {
                 Where::In(range, visible) => Some(self.part(&read, range, visible).await?),
                 _ => None,
@@ -306,6 +303,17 @@ impl Read {
             refused: OnceCell::new(),
             last: RefCell::default(),
         }
+    }
+
+    /// The indices of posts, those of a part together: a part is read once, however many there are.
+    fn by_part(&self, posts: &[PostId]) -> impl Iterator<Item = usize> {
+        let start = |post| match self.published.part_of(post) {
+            Where::In(range, _) => range.start(),
+            Where::Here(_) | Where::Nowhere => 0,
+        };
+        let mut starts: Vec<_> = posts.iter().map(start).zip(0..).collect();
+        starts.sort_unstable();
+        starts.into_iter().map(|(_, index)| index)
     }
 
     /// What is known of a post; `None` where its part, as `part` has it, is not there.

@@ -1,0 +1,225 @@
+// What Tally takes, by how many posts a site has, all with views in 24 hours and on 30 days: the CPU
+// time of pings, publications and reads, the Wasm memory of ledger and reader, the writes of a
+// publication, and the seconds of an import and an export. Prints the tables and writes them into the
+// README.
+//
+// `npm run scale`; `npm run scale -- 1000 10000` measures these sizes and leaves the README alone. The
+// time is that of the thread in which workerd runs the Worker, HTTP and storage included, less what a
+// request takes that asks nobody.
+
+import { readFileSync } from "node:fs";
+import { visitor } from "../tests/visitors.mjs";
+import { ROOT, request, serve } from "../tests/workerd.mjs";
+import { run } from "../tools/shell.mjs";
+import { writeTable } from "./readme.mjs";
+
+const SIZES = [1000, 10_000, 30_000, 100_000, 200_000];
+const DAY = 100_000;
+const PINGS = 4000;
+const READS = 200;
+const OUT = "build/scale";
+const PART = 3 << 20;
+const OWNER = { Authorization: "Bearer bench" };
+
+const named = process.argv.slice(2).map(Number);
+run("wrangler", ["deploy", "bench/scaled.js", "--dry-run", "--outdir", OUT]);
+const rows = [];
+for (const size of named.length ? named : SIZES) rows.push(await measure(size));
+const [ledger, reader] = [ledgerTable(rows), readerTable(rows)];
+console.log(`\n${ledger}\n\n${reader}`);
+if (!named.length) {
+  writeTable("scale", ledger);
+  writeTable("scale of reads", reader);
+}
+process.exit(0);
+
+async function measure(size) {
+  const vars = { ADMIN_TOKEN: "bench" };
+  const server = await serve(`${ROOT}/${OUT}/scaled.js`, { vars, reader: true });
+  const say = (text) => console.error(`${size} posts: ${text}`);
+  const get = async (path) => {
+    const { status, body } = await request(server.url, path);
+    if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
+    return JSON.parse(body);
+  };
+  const row = { size };
+  const memory = async (after) => {
+    row.memory = (await get("/memory")).bytes;
+    say(`${mib(row.memory)} MiB after ${after}`);
+  };
+  say("import");
+  row.import = await seconds(() => fill(server, size));
+  await memory("the import");
+  await settle(get);
+  say("a day of views");
+  await get(`/day?views=${DAY}&posts=${size}`);
+  await memory("the day");
+  await settle(get);
+  const nothing = median(await costs(server, READS, () => request(server.url, "/?")));
+  say("pings");
+  const ping = (n) => view(server, n % size, n);
+  const pings = await costs(server, PINGS, ping, (n) => (n % 1000 ? undefined : settle(get)));
+  row.ping = { median: median(pings) - nothing, largest: Math.max(...pings) - nothing };
+  await memory("the pings");
+  const wakes = await costs(server, 11, (n) => ping(PINGS + n), () => get("/evict"));
+  row.wake = { median: median(wakes) - nothing, largest: Math.max(...wakes) - nothing };
+  await memory("the wakes");
+  say("publications");
+  row.some = await publication(server, get, size, Math.ceil(size / 100), nothing);
+  await memory("one");
+  row.all = await publication(server, get, size, size, nothing);
+  await memory("all");
+  say("export");
+  row.export = await seconds(() => exported(server, size));
+  await memory("export");
+  say("reads");
+  await get("/flush");
+  Object.assign(row, await reads(server, size));
+  await server.stop("SIGKILL");
+  return row;
+}
+
+function post(n) {
+  return `/posts/a-post-with-a-title-${n}`;
+}
+
+function upTo(n) {
+  return Array.from({ length: n }, (_, i) => i);
+}
+
+/** Imports posts with every field full. */
+async function fill(server, size) {
+  const hour = (ago) => new Date(Date.now() - ago * 3_600_000).toISOString().slice(0, 13);
+  const day = (ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
+  const hours = JSON.stringify(Object.fromEntries(upTo(24).map((ago) => [hour(ago), 3 + ago])));
+  const days = JSON.stringify(Object.fromEntries(upTo(30).map((ago) => [day(ago), 300 + ago])));
+  let body = "";
+  for (let n = 0; n < size; n++) {
+    body += `{"post":"${post(n)}","views":${20_000 + (n % 1000)},"hours":${hours},"days":${days}}\n`;
+    if (body.length < PART && n < size - 1) continue;
+    const { status, body: answer } = await request(server.url, "/import?mode=replace", { method: "POST", headers: OWNER, body });
+    if (status !== 200) throw new Error(`import: ${status} ${answer}`);
+    body = "";
+  }
+}
+
+async function exported(server, size) {
+  const { body } = await request(server.url, "/export?format=ndjson", { headers: OWNER });
+  const lines = body.split("\n").length - 1;
+  if (lines !== size) throw new Error(`the export has ${lines} posts`);
+}
+
+/** Runs alarms until none is due within five minutes; the last is of a site at rest. */
+async function settle(get) {
+  for (let n = 0; n < 10_000; n++) {
+    const { next } = await get("/alarm");
+    if (next === null || next > 600) return;
+    await get(`/clock?seconds=${Math.max(next, 0)}`);
+  }
+  throw new Error("the alarm never rests");
+}
+
+/** A view by a visitor who was not there before. */
+async function view(server, of, n) {
+  const { status, body } = await request(server.url, `/views/${encodeURIComponent(post(of))}`, { method: "POST", headers: visitor(n + (1 << 20)) });
+  if (status !== 200) throw new Error(`ping: ${status} ${body}`);
+}
+
+/** Changes posts and publishes: the CPU of the dearest alarm, and the writes until all is published. */
+async function publication(server, get, size, changes, nothing) {
+  const largest = [];
+  let writes = 0;
+  for (let round = 0; round < (changes < size ? 5 : 1); round++) {
+    for (let n = 0; n < changes; n += 50) {
+      const some = upTo(Math.min(50, changes - n));
+      await Promise.all(some.map((i) => view(server, ((n + i) * 7919) % size, round * size + n + i + (1 << 22))));
+    }
+    let most = 0;
+    for (let next = 300; next !== null && next <= 600; ) {
+      await get(`/clock?seconds=${Math.max(next, 0)}`);
+      const start = spent(server);
+      const { writes: written, next: after } = await get("/alarm");
+      most = Math.max(most, spent(server) - start - nothing);
+      writes += round ? 0 : written;
+      next = after;
+    }
+    largest.push(most);
+  }
+  return { cpu: median(largest), writes };
+}
+
+/** The CPU of reads that the isolate can answer from memory, and its Wasm memory. */
+async function reads(server, size) {
+  const get = (path) => async () => {
+    const { status, body } = await request(server.reader, path);
+    if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
+  };
+  const nothing = median(await costs(server, READS, get("/?")));
+  const hundred = upTo(100).map((n) => `post=${encodeURIComponent(post((n * 7919) % size))}`).join("&");
+  const cost = async (path) => median(await costs(server, READS, get(path))) - nothing;
+  const row = { one: await cost(`/views/${encodeURIComponent(post(7))}`), hundred: await cost(`/views?${hundred}`), top: [] };
+  for (const period of ["all", "day", "week", "month"]) row.top.push(await cost(`/top?limit=100&period=${period}`));
+  // Every part of a large site is asked for.
+  for (let n = 0; n < size; n += Math.ceil(size / 1000)) await get(`/views/${encodeURIComponent(post(n))}`)();
+  const { body } = await request(server.reader, "/memory");
+  return { ...row, readerMemory: JSON.parse(body).bytes };
+}
+
+/** The CPU of each call of `work`, in milliseconds; before it, as often, it runs to be compiled. */
+async function costs(server, times, work, before = () => {}) {
+  const all = [];
+  for (let n = 0; n < times + Math.min(times, 500); n++) {
+    await before(n);
+    const start = spent(server);
+    await work(n);
+    all.push(spent(server) - start);
+  }
+  return all.slice(-times);
+}
+
+/** The CPU time of a process's main thread so far, in milliseconds; others compile and collect garbage. */
+function spent({ pid }) {
+  return Number(readFileSync(`/proc/${pid}/task/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+}
+
+function median(times) {
+  return [...times].sort((a, b) => a - b)[times.length >> 1];
+}
+
+async function seconds(work) {
+  const start = Date.now();
+  await work();
+  return (Date.now() - start) / 1000;
+}
+
+function ms(time) {
+  return Math.max(time, 0).toFixed(1);
+}
+
+function mib(bytes) {
+  return (bytes / (1 << 20)).toFixed(0);
+}
+
+function ledgerTable(rows) {
+  const lines = rows.map(({ size, ping, wake, some, all, memory, ...row }) => {
+    const cells = [
+      `${ms(ping.median)}, ${ms(ping.largest)}`, `${ms(wake.median)}, ${ms(wake.largest)}`, ms(some.cpu), some.writes, ms(all.cpu),
+      all.writes, mib(memory), row.import.toFixed(1), row.export.toFixed(1),
+    ];
+    return `| ${size.toLocaleString("en")} | ${cells.join(" | ")} |`;
+  });
+  return `| posts | a ping, ms: median, largest of ${PINGS.toLocaleString("en")} | the first after eviction | a publication, 1% changed | its writes | all changed | its writes | memory, MiB | import, s | export, s |
+| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
+${lines.join("\n")}`;
+}
+
+function readerTable(rows) {
+  const exact = (time) => Math.max(time, 0).toFixed(2);
+  const lines = rows.map(({ size, one, hundred, top, readerMemory }) => {
+    const cells = [exact(one), exact(hundred), top.map(exact).join(", "), mib(readerMemory)];
+    return `| ${size.toLocaleString("en")} | ${cells.join(" | ")} |`;
+  });
+  return `| posts | a read of one, ms | of a hundred | \`/top\`: all, day, week, month | memory, MiB |
+| ---: | ---: | ---: | ---: | ---: |
+${lines.join("\n")}`;
+}

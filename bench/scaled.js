@@ -1,0 +1,95 @@
+// Tally as scale.mjs measures it: with a clock that can be moved, alarms that come when they are told
+// to, and Workers KV in memory until it is flushed. Everything else is as it is deployed.
+//
+//   GET /clock?seconds=      moves the clock
+//   GET /alarm               runs the ledger's alarm, if one is set; {"writes", "next"}: the writes to
+//                            Workers KV, and in how many seconds the next alarm is due, if one is
+//   GET /day?views=&posts=   a day of views, each of another visitor and with an id
+//   GET /evict               forgets the ledger in memory
+//   GET /flush               writes what is in memory to the real Workers KV
+//   GET /memory              {"bytes"} of Wasm memory
+
+import { memory } from "./memory.js";
+import tally, { Counter, Ledger as Plain } from "../src/entry.js";
+
+export { Counter };
+
+const realNow = Date.now;
+let ahead = 0;
+Date.now = () => realNow() + ahead;
+
+const kv = new Map();
+let writes = 0;
+const inMemory = {
+  async get(keys, options) {
+    if (Array.isArray(keys)) return new Map(keys.map((key) => [key, kv.get(key) ?? null]));
+    const value = kv.get(keys) ?? null;
+    const type = options?.type ?? options;
+    return value && type === "arrayBuffer" ? value.slice().buffer : value;
+  },
+  async put(key, value) {
+    writes++;
+    kv.set(key, value);
+  },
+  async delete(key) {
+    writes++;
+    kv.delete(key);
+  },
+  list: async () => ({ keys: [], list_complete: true }),
+};
+
+const routes = {
+  "/alarm": (ledger) => ledger.alarmNow(),
+  "/day": (ledger, number) => ledger.day(number("views"), number("posts")),
+  "/evict": (ledger) => ledger.evict().catch(() => {}),
+  "/memory": () => ({ bytes: memory().buffer.byteLength }),
+  "/clock": (_, number) => (ahead += number("seconds") * 1000),
+  async "/flush"(_, __, env) {
+    for (const [key, value] of kv) if (key.startsWith(":")) await env.VIEWS.put(key, value);
+  },
+};
+
+export default {
+  async fetch(request, env, context) {
+    const { pathname, searchParams } = new URL(request.url);
+    const route = routes[pathname];
+    if (!route) return tally.fetch(request, env, context);
+    const number = (name) => Number(searchParams.get(name));
+    return Response.json((await route(env.LEDGER.getByName("0"), number, env)) ?? {});
+  },
+};
+
+let alarm;
+
+export class Ledger extends Plain {
+  constructor(ctx, env) {
+    super(ctx, { ...env, VIEWS: inMemory });
+    Object.getPrototypeOf(ctx.storage).setAlarm = async (at) => {
+      alarm = Number(at);
+    };
+  }
+
+  async alarmNow() {
+    const before = writes;
+    if (alarm !== undefined) {
+      alarm = undefined;
+      await this.alarm();
+    }
+    return { writes: writes - before, next: alarm === undefined ? null : (alarm - Date.now()) / 1000 };
+  }
+
+  async day(views, posts) {
+    for (let n = 0; n < views; n++) {
+      ahead += 86_400_000 / views;
+      const post = `/posts/a-post-with-a-title-${(n * 7919) % posts}`;
+      const counted = this.ping(post, `ping-${n}`, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, "a browser");
+      // Fifty of them share a write.
+      if (n % 50 === 0) await counted;
+      if (alarm <= Date.now()) await this.alarmNow();
+    }
+  }
+
+  evict() {
+    this.ctx.abort("evicted");
+  }
+}
