@@ -2,14 +2,23 @@
 // wasm-bindgen makes of the crate.
 //
 // It does what cannot be done in Rust. RPC reaches a class only if it extends `DurableObject`, and
-// a Rust object is gone with its Wasm instance, which is replaced after a panic; so the class that
-// the runtime holds is a JavaScript one, and hands every call to a Rust object that it makes anew
-// for every instance.
+// a Rust object is gone with its Wasm instance, which is replaced after a panic (instance.js); so the
+// class that the runtime holds is a JavaScript one, and hands every call to a Rust object that it makes
+// anew for every instance.
 
 import { DurableObject } from "cloudflare:workers";
 import * as rust from "../build/tally.js";
+import { call, instance, use } from "./instance.js";
 
-export default { fetch: rust.fetch };
+use(rust);
+
+export default {
+  fetch: (request, env, context) =>
+    call(
+      (rust) => rust.fetch(request, env, context),
+      (rust) => rust.refuse(request),
+    ),
+};
 export const Counter = durable(rust.Counter);
 export const Ledger = durable(rust.Ledger);
 
@@ -18,12 +27,11 @@ function durable(Rust) {
     #object;
     #instance;
 
-    /** The Rust object of the current instance. Asking for the instance replaces a broken one. */
+    /** The Rust object of the current instance, which knows what is stored and nothing else. */
     static live(self) {
-      const { instanceId } = rust.__worker_init_state();
-      if (self.#instance !== instanceId) {
+      if (self.#instance !== instance) {
         self.#object = new Rust(self.ctx, self.env);
-        self.#instance = instanceId;
+        self.#instance = instance;
       }
       return self.#object;
     }
@@ -31,9 +39,15 @@ function durable(Rust) {
 
   for (const name of Object.getOwnPropertyNames(Rust.prototype)) {
     if (name === "constructor" || name === "free" || name.startsWith("__")) continue;
+    const lost = name === "fetch" ? (rust) => rust.refuse() : reject;
     Durable.prototype[name] = function (...args) {
-      return Durable.live(this)[name](...args);
+      return call(() => Durable.live(this)[name](...args), lost);
     };
   }
   return Durable;
+}
+
+/** An alarm that is rejected comes again. */
+function reject(rust) {
+  throw rust.unavailable();
 }

@@ -30,7 +30,7 @@
 //! Folders are rooms, in the order of the modules below; a room imports only those before it, and only
 //! [`edge`] knows of Workers. The others decide, and are tested natively (`tests/*.rs`); the edge
 //! parses, calls and renders, and is tested on workerd (`tests/*.test.mjs`). `entry.js` is the module
-//! that the runtime loads.
+//! that the runtime loads; `instance.js` replaces a Wasm instance that has panicked.
 
 pub mod base;
 pub mod model;
@@ -44,7 +44,7 @@ pub mod http;
 
 mod edge;
 
-use edge::platform::reply;
+use edge::platform::{instance, reply};
 use edge::worker::{self as views, Context, counter};
 use http::format::Format;
 use http::route::{self, Action, Route};
@@ -54,8 +54,7 @@ use worker::js_sys::{JsString, Promise};
 use worker::web_sys::Request;
 use worker::{Env, event};
 
-/// Sends panics to the console with their stack, then on to `worker`'s hook, which has the
-/// instance replaced before the next call.
+/// Sends panics to the console with their stack, beside what `worker`'s hook says.
 #[event(start)]
 fn start() {
     let next = panic::take_hook();
@@ -90,32 +89,19 @@ pub fn fetch(request: Request, env: Env, context: Context) -> Result<JsValue, Js
     .map(Into::into)
 }
 
-type Answer = Closure<dyn Fn(String, bool, JsValue) -> reply::Reply>;
-
-#[wasm_bindgen(inline_js = "
-export function whenSettled(call, answer, name, json) {
-  const settled = (outcome) => answer(name, json, outcome);
-  return call.then(settled, settled);
-}
-")]
-extern "C" {
-    #[wasm_bindgen(js_name = whenSettled)]
-    fn when_settled(call: &Promise, answer: &Answer, name: &JsString, json: bool) -> Promise;
-}
-
-/// The promise of a response that tells what a call of the counter `name` came to.
+/// The promise of a response that tells what a call of the counter `name` comes to.
 fn answer(call: &Promise, name: &JsString, format: Format) -> Promise {
-    thread_local! {
-        // Made once: a closure of its own for each request costs as much as a future.
-        static ANSWER: Answer = Closure::new(|name: String, json, outcome| {
-            let format = if json { Format::Json } else { Format::Text };
-            match counter::counted(outcome) {
-                Ok(count) => reply::count(format, &name, count),
-                Err(error) => reply::error(format, error),
-            }
-        });
+    instance::when_settled(call, name, format == Format::Json)
+}
+
+/// The response that tells what a call of the counter `name` came to.
+#[wasm_bindgen]
+pub fn answered(name: String, json: bool, outcome: JsValue) -> reply::Reply {
+    let format = if json { Format::Json } else { Format::Text };
+    match counter::counted(outcome) {
+        Ok(count) => reply::count(format, &name, count),
+        Err(error) => reply::error(format, error),
     }
-    ANSWER.with(|answer| when_settled(call, answer, name, format == Format::Json))
 }
 
 /// Panics, for the test that a panic costs one request only.

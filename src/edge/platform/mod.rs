@@ -1,5 +1,6 @@
 //! The bindings of the runtime.
 
+pub mod instance;
 pub mod kv;
 pub mod reply;
 pub mod rpc;
