@@ -62,6 +62,8 @@ fn start() {
         console_error_panic_hook::hook(info);
         next(info);
     }));
+    #[cfg(feature = "fault")]
+    edge::fault::start();
 }
 
 /// The Worker's `fetch` handler: a response, or a promise of one.
@@ -71,6 +73,10 @@ fn start() {
 #[wasm_bindgen]
 pub fn fetch(request: Request, env: Env, context: Context) -> Result<JsValue, JsValue> {
     let url = request.url();
+    #[cfg(feature = "fault")]
+    if let Some(answer) = edge::fault::asked(&url, &env, answer) {
+        return Ok(answer);
+    }
     match Route::parse(&request.method(), &url) {
         Ok(Route::Usage) => reply::usage(),
         Ok(Route::Counter(_, Action::Head)) => reply::head(reply::format(&request)),
@@ -97,17 +103,11 @@ fn answer(call: &Promise, name: &JsString, format: Format) -> Promise {
 /// The response that tells what a call of the counter `name` came to.
 #[wasm_bindgen]
 pub fn answered(name: String, json: bool, outcome: JsValue) -> reply::Reply {
+    #[cfg(feature = "fault")]
+    edge::fault::pass("answer");
     let format = if json { Format::Json } else { Format::Text };
     match counter::counted(outcome) {
         Ok(count) => reply::count(format, &name, count),
         Err(error) => reply::error(format, error),
     }
-}
-
-/// Panics, for the test that a panic costs one request only.
-#[cfg(feature = "fault")]
-#[wasm_bindgen]
-#[expect(clippy::panic)]
-pub fn fault() {
-    panic!("a fault was asked for");
 }

@@ -1,15 +1,14 @@
-// Tally, with ways to make it fail: a panic in the Worker (`/fault`) and in an object
-// (`/fault?name=A`), and objects over a storage that is slow or fails (`/slow`, `/full`, `/lost`),
-// which answer what happened, in order.
+// Tally, with ways to make it fail: those of src/edge/fault.rs (`/fault`), and objects over a storage that
+// is slow or fails (`/slow`, `/full`, `/lost`), which answer what happened, in order; `/caller` what the
+// caller of an object sees.
 
 import tally, { Ledger, Counter as Sound } from "../build/fault/src/entry.js";
 import * as rust from "../build/fault/build/tally.js";
 
 export default {
   async fetch(request, env, context) {
-    const { pathname, searchParams } = new URL(request.url);
-    const name = searchParams.get("name");
-    if (pathname === "/fault") return name ? env.COUNTERS.getByName(name).fault() : rust.fault();
+    const { pathname, search } = new URL(request.url);
+    if (pathname === "/caller") return Response.json(await called(env.COUNTERS.getByName(search)));
     if (pathname in storages) return Response.json(await storages[pathname]());
     return tally.fetch(request, env, context);
   },
@@ -18,9 +17,25 @@ export default {
 export { Ledger };
 
 export class Counter extends Sound {
-  fault() {
-    rust.fault();
+  fault(way) {
+    return super.fault(way, this.ctx.storage);
   }
+}
+
+/** What the calls of an object come to that are on their way as it breaks. */
+async function called(counter) {
+  const told = async (call) => {
+    try {
+      const answer = await call;
+      return answer instanceof Response ? `${answer.status} ${await answer.text()}` : `${answer}`;
+    } catch (error) {
+      return `${error.name}: ${error.message}`;
+    }
+  };
+  // The first write is watched, and those that come meanwhile wait.
+  const fetch = () => counter.fetch("http://counter/increment");
+  const calls = [fetch(), fetch(), counter.increment(), counter.fault("call")];
+  return Promise.all(calls.map(told));
 }
 
 const storages = {

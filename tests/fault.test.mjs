@@ -1,38 +1,124 @@
-// What fails: a panic costs the request that met it and no other; an increment is answered only
-// after its write, and refused where that fails.
+// What fails: a panic costs what was on its way in the Wasm instance, which is told so; an increment is
+// answered only after its write, and refused where that fails.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, describe, test } from "node:test";
+import { setTimeout as sleep } from "node:timers/promises";
+import { read, until } from "./visitors.mjs";
 import { ROOT, request, serve } from "./workerd.mjs";
 
+const FAULT = `${ROOT}/build/fault/deploy/fault.js`;
+const MESSAGE = "The counter did not answer; the count may or may not have changed";
+const IN_JSON = JSON.stringify({ error: { code: "unavailable", message: MESSAGE } });
+const UNAVAILABLE = `Error: ${MESSAGE}`;
+/** The ways of src/edge/fault.rs: those that its request dies of, and those that come after its answer. */
+const AT_ONCE = ["call", "future", "storage", "overflow", "start"];
+const LATER = ["task", "closure", "answer", "alarm"];
+
 let tally;
-before(async () => (tally = await serve(`${ROOT}/build/fault/deploy/fault.js`)));
+before(async () => (tally = await serve(FAULT, { vars: { PUBLISH_SECONDS: 1, DEDUPE_SECONDS: 0, KV_WRITES_PER_DAY: 100_000 } })));
 after(() => tally.stop());
 
-const get = (path) => request(tally.url, path);
-const count = async (path) => (await get(path)).body;
+const get = (path, options) => request(tally.url, path, options);
+const ping = (post) => get(`/views/${post}`, { method: "POST" });
 
-for (const path of ["/fault", "/fault?name=A"]) {
-  test(`after a panic at ${path} the next request is served`, async () => {
-    const [a, b] = [path + "-a", path + "-b"].map(encodeURIComponent);
-    await get(`/increment?name=${a}`);
-    await get(`/increment?name=${b}`);
-    const broken = await get(path);
-    assert.equal(broken.status, 500);
-    assert.doesNotMatch(broken.body, /fault was asked/);
-    // Both objects are in memory, made by the instance that is gone.
-    assert.match(await count(`/increment?name=${a}`), /count: 2$/);
-    assert.match(await count(`/?name=${b}`), /count: 1$/);
-    assert.match(await count(`/increment?name=${b}`), /count: 2$/);
+describe("a panic", () => {
+  for (const way of AT_ONCE) {
+    for (const at of ["", "&name=A"]) {
+      test(`is answered with 503, and the next request is served: ${way}${at}`, async () => {
+        const name = encodeURIComponent(way + at);
+        for (const n of [1, 2]) {
+          assert.equal((await get(`/increment?name=${name}`)).body, `Durable Object '${way}${at}' count: ${n}`);
+          const { status, body } = await get(`/fault?in=${way}${at}`);
+          assert.deepEqual([status, body], [503, at ? IN_JSON : MESSAGE]);
+        }
+        // The object was in memory, made by an instance that is gone.
+        assert.match((await get(`/?name=${name}`)).body, /count: 2$/);
+      });
+    }
+  }
+
+  test("is told in the log, with where it was and its stack", () => {
+    assert.match(tally.log(), /panicked at src.edge.fault\.rs:\d+:\d+:\s+a fault was asked for\s+Stack:\s+Error\s+at /);
   });
-}
 
-test("a panic is told in the log, with where it was and its stack", () => {
-  assert.match(tally.log(), /panicked at src.lib\.rs:\d+:\d+:\s+a fault was asked for\s+Stack:\s+Error\s+at /);
+  test("is told to the callers of an object, and to those whose writes wait", async () => {
+    const told = JSON.parse((await get("/caller")).body);
+    assert.deepEqual(told, ["200 1", `503 ${MESSAGE}`, UNAVAILABLE, UNAVAILABLE]);
+  });
+
+  test("leaves the alarm to come again, where it was on its way and where it panicked itself", async () => {
+    const isPublished = (views) => until(() => read(tally, "/views/alarm"), (told) => told.views === views, 30);
+    await ping("alarm");
+    assert.equal((await isPublished(1)).views, 1);
+    await tally.kv("PUT", "/mode/stall");
+    await ping("alarm");
+    await sleep(2000);
+    await get("/fault?in=call");
+    await tally.kv("PUT", "/mode/ok");
+    assert.equal((await isPublished(2)).views, 2);
+    const panics = () => tally.log().match(/^panicked/gm).length;
+    const before = panics();
+    await get("/fault?in=alarm");
+    await ping("alarm");
+    assert.equal((await isPublished(3)).views, 3);
+    assert.equal(panics(), before + 1);
+  });
+});
+
+test("20 panics under 64 connections: what they cost is told, at once, and counts stay right", async (t) => {
+  const faults = [...AT_ONCE, ...LATER].flatMap((way) => [`/fault?in=${way}`, `/fault?in=${way}&name=L0`]);
+  faults.push("/fault?in=call", "/fault?in=task&name=L1");
+  let alive = true;
+  const requests = { 200: 0, 503: 0 };
+  let slowest = 0;
+  const targets = Array.from({ length: 8 }, (_, n) => target(n));
+
+  /** A counter or a post with what was told of it. */
+  function target(n) {
+    if (n % 4 === 3) {
+      const views = ({ body }) => JSON.parse(body).views;
+      return { path: `/views/L${n}`, method: "POST", refusal: IN_JSON, count: views, told: [], unknown: 0 };
+    }
+    const count = ({ body }) => Number(/count: (\d+)$/.exec(body)[1]);
+    return { path: `/increment?name=L${n}`, refusal: MESSAGE, count, told: [], unknown: 0 };
+  }
+
+  async function ask(target) {
+    const begun = Date.now();
+    const answer = await get(target.path, { method: target.method });
+    slowest = Math.max(slowest, Date.now() - begun);
+    assert.ok([200, 503].includes(answer.status), `${target.path}: ${answer.status} ${answer.body}`);
+    requests[answer.status]++;
+    if (answer.status === 200) return target.told.push(target.count(answer));
+    target.unknown++;
+    assert.equal(answer.body, target.refusal);
+    if (target.method) assert.equal(answer.headers["access-control-allow-origin"], "*");
+  }
+
+  const clients = Array.from({ length: 64 }, async (_, n) => {
+    while (alive) await ask(targets[n % targets.length]);
+  });
+  for (const fault of faults) {
+    await sleep(150);
+    const { status } = await get(fault);
+    assert.ok([200, 503].includes(status), `${fault}: ${status}`);
+  }
+  await sleep(300);
+  alive = false;
+  await Promise.all(clients);
+  t.diagnostic(`${requests[200]} answers, ${requests[503]} times 503, the slowest after ${slowest} ms`);
+  assert.ok(slowest < 5000, `${slowest} ms`);
+
+  for (const { path, method, count, told, unknown } of targets) {
+    const last = count(await get(path, { method })) - 1;
+    assert.equal(new Set(told).size, told.length, `${path} told a count twice`);
+    assert.ok(told.length <= last && last <= told.length + unknown, `${path}: ${told.length} ≤ ${last} ≤ ${told.length + unknown}`);
+    assert.ok(Math.max(...told) <= last, path);
+  }
 });
 
 const happened = async (path) => JSON.parse((await get(path)).body);
-const UNAVAILABLE = "Error: The counter did not answer; the count may or may not have changed";
 
 test("an increment is answered after the write that holds it, and a lone one at once", async () => {
   assert.deepEqual(await happened("/slow"), [

@@ -3,3 +3,6 @@
 pub mod object;
 pub mod platform;
 pub mod worker;
+
+#[cfg(feature = "fault")]
+pub mod fault;

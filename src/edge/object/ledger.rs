@@ -191,6 +191,8 @@ impl Ledger {
     pub fn alarm(&self) -> Promise {
         let inner = Rc::clone(&self.inner);
         future_to_promise(async move {
+            #[cfg(feature = "fault")]
+            crate::edge::fault::pass("alarm");
             if let Err(error) = inner.publish().await {
                 worker::console_error!("ledger: the alarm failed: {error}");
                 let later = Date::now() + f64::from(inner.settings.publish) * 1000.0;
