@@ -41,7 +41,7 @@ function cargo() {
 function wasmBindgen() {
   run(join(TOOLS, "bin/wasm-bindgen"), [
     compiled, "--out-dir", out, "--out-name", "tally", "--target", "module", "--no-typescript",
-    // What `worker` needs to replace an instance that has panicked.
+    // What src/instance.js needs to replace an instance that has panicked.
     "--experimental-reset-state-function", "--force-enable-abort-handler",
   ]);
   // wrangler binds a Wasm module to a plain import.
