@@ -20,6 +20,12 @@ export class Counter extends Sound {
   fault(way) {
     return super.fault(way, this.ctx.storage);
   }
+
+  /** As from far away: takes its time before the instance is needed. */
+  async decrement(amount) {
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return super.decrement(amount);
+  }
 }
 
 /** What the calls of an object come to that are on their way as it breaks. */

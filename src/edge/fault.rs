@@ -60,7 +60,7 @@ impl Counter {
 
 /// What happens as an instance starts.
 pub fn start() {
-    if fails_at_start() {
+    if fails_at_start(false) {
         die();
     }
 }
@@ -76,17 +76,19 @@ fn fail(way: &str, storage: Option<&Storage>) -> JsValue {
     let later: fn() = || die();
     match (way, storage) {
         ("future", _) => return future_to_promise(dies_later()).into(),
-        ("task", _) => spawn_local(async { drop(dies_later().await) }),
-        ("closure", _) => set_timeout(&Closure::once_into_js(later), 1),
+        ("task", _) => spawn_local(async move { later() }),
+        ("closure", _) => queue_microtask(&Closure::once_into_js(later)),
         ("storage", Some(storage)) => drop(storage.transaction_sync(&mut || die())),
         ("overflow", _) => drop(black_box(descend(1))),
-        ("start", _) => fail_at_start(),
+        ("start", _) => {
+            fails_at_start(true);
+        }
         ("answer" | "alarm", _) => PLACE.set(way.to_owned()),
         _ => {}
     }
     match way {
         "task" | "closure" | "answer" | "alarm" if storage.is_some() => 0.into(),
-        "task" | "closure" | "answer" | "alarm" => ok(),
+        "task" | "closure" | "answer" | "alarm" => answer("0"),
         _ => die(),
     }
 }
@@ -109,23 +111,25 @@ fn descend(depth: u64) -> u64 {
 }
 
 #[wasm_bindgen(inline_js = "
-let failing = 0;
-export const failAtStart = () => { failing = 1; };
-export const failsAtStart = () => failing-- > 0;
-export const ok = () => new Response('0');
+let failing = false;
+export function failsAtStart(next) {
+  const fails = failing;
+  failing = next;
+  return fails;
+}
+export const answer = (body) => new Response(body);
 ")]
 extern "C" {
-    #[wasm_bindgen(js_name = failAtStart)]
-    fn fail_at_start();
+    /// Whether this start is to fail, and from now on whether the next is.
     #[wasm_bindgen(js_name = failsAtStart)]
-    fn fails_at_start() -> bool;
-    fn ok() -> JsValue;
+    fn fails_at_start(next: bool) -> bool;
+    fn answer(body: &str) -> JsValue;
 }
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = setTimeout)]
-    fn set_timeout(work: &JsValue, milliseconds: u32);
+    #[wasm_bindgen(js_name = queueMicrotask)]
+    fn queue_microtask(work: &JsValue);
 
     type Bindings;
     #[wasm_bindgen(method, getter, js_name = COUNTERS)]
