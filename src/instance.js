@@ -50,6 +50,14 @@ export function died() {
 }
 
 /**
+ * For Rust: `promise`, which the instance keeps, or a rejection where it breaks first. For what is not
+ * the answer to a call, which goes through `call` anyway.
+ */
+export function bound(promise) {
+  return inTime(promise, (rust) => Promise.reject(rust.unavailable()));
+}
+
+/**
  * For Rust: promises a counter's answer to what `promised` comes to, by whichever instance is there then.
  * A closure of Rust would be bound to its instance, and costs more.
  */

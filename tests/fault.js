@@ -2,7 +2,7 @@
 // is slow or fails (`/slow`, `/full`, `/lost`), which answer what happened, in order; `/caller` what the
 // caller of an object sees.
 
-import tally, { Ledger, Counter as Sound } from "../build/fault/src/entry.js";
+import tally, { Ledger as SoundLedger, Counter as Sound } from "../build/fault/src/entry.js";
 import * as rust from "../build/fault/build/tally.js";
 
 export default {
@@ -14,7 +14,13 @@ export default {
   },
 };
 
-export { Ledger };
+export class Ledger extends SoundLedger {
+  /** Takes its time for all but the beginning. */
+  async exported(format, cursor) {
+    if (cursor) await new Promise((resolve) => setTimeout(resolve, 1000));
+    return super.exported(format, cursor);
+  }
+}
 
 export class Counter extends Sound {
   fault(way) {

@@ -9,6 +9,7 @@ import { read, until } from "./visitors.mjs";
 import { ROOT, request, serve } from "./workerd.mjs";
 
 const FAULT = `${ROOT}/build/fault/deploy/fault.js`;
+const TOKEN = "correct horse battery staple-9f8e7d6c";
 const MESSAGE = "The counter did not answer; the count may or may not have changed";
 const IN_JSON = JSON.stringify({ error: { code: "unavailable", message: MESSAGE } });
 const UNAVAILABLE = `Error: ${MESSAGE}`;
@@ -17,7 +18,7 @@ const AT_ONCE = ["call", "future", "storage", "overflow", "start"];
 const LATER = ["task", "closure", "answer", "alarm"];
 
 let tally;
-before(async () => (tally = await serve(FAULT, { vars: { PUBLISH_SECONDS: 1, DEDUPE_SECONDS: 0, KV_WRITES_PER_DAY: 100_000 } })));
+before(async () => (tally = await serve(FAULT, { vars: { PUBLISH_SECONDS: 1, DEDUPE_SECONDS: 0, KV_WRITES_PER_DAY: 100_000, ADMIN_TOKEN: TOKEN } })));
 after(() => tally.stop());
 
 const get = (path, options) => request(tally.url, path, options);
@@ -64,6 +65,17 @@ describe("a panic", () => {
     await sleep(100);
     for (const fault of ["/fault?in=call", "/fault?in=call&name=B"]) assert.equal((await get(fault)).status, 503);
     assert.equal((await waiting).body, "Durable Object 'far' count: -1");
+  });
+
+  test("cuts an export short that is being sent", { timeout: 20_000 }, async () => {
+    const owner = { Authorization: `Bearer ${TOKEN}` };
+    const posts = Object.fromEntries(Array.from({ length: 5000 }, (_, n) => [`${n}-${"x".repeat(100)}`, 1]));
+    assert.equal((await get("/import", { method: "POST", headers: owner, body: JSON.stringify(posts) })).status, 200);
+    assert.equal(Object.keys(JSON.parse((await get("/export", { headers: owner })).body).posts).length, 5000);
+    const exported = assert.rejects(get("/export", { headers: owner }), { code: "ECONNRESET" });
+    await sleep(300);
+    await get("/fault?in=call");
+    await exported;
   });
 
   test("leaves the alarm to come again, where it was on its way and where it panicked itself", async () => {

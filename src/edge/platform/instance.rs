@@ -44,6 +44,9 @@ pub fn unavailable() -> JsValue {
 #[wasm_bindgen(raw_module = "../src/instance.js")]
 extern "C" {
     fn died();
+    /// A promise of this instance that is rejected where the instance breaks first. For those that the
+    /// runtime is given beside an answer, which would wait for ever.
+    pub fn bound(promise: &Promise) -> Promise;
     /// Promises what `answered` makes of what `call` comes to, in whichever instance.
     #[wasm_bindgen(js_name = whenSettled)]
     pub fn when_settled(call: &Promise, name: &JsString, json: bool) -> Promise;

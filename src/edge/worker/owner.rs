@@ -5,6 +5,7 @@ use super::ledger::Client;
 use crate::base::error::Error;
 use crate::base::id::PingId;
 use crate::base::time::{DAY, Time};
+use crate::edge::platform::instance::bound;
 use crate::edge::platform::reply::{self, Reply};
 use crate::http::answer;
 use crate::http::portable;
@@ -96,11 +97,11 @@ fn whole(
     let ledger = ledger.clone();
     let more = Closure::<dyn Fn(String) -> Promise>::new(move |cursor: String| {
         let ledger = ledger.clone();
-        future_to_promise(async move {
+        bound(&future_to_promise(async move {
             let more = ledger.export(format, Some(&cursor)).await;
             let (text, cursor) = more.map_err(|error| JsValue::from(error.to_string()))?;
             Ok([text, cursor.into()].into_iter().collect::<Array>().into())
-        })
+        }))
     });
     stream(&text, cursor, more.into_js_value())
 }

@@ -5,6 +5,7 @@ use super::ledger::Client;
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::batch::refused::{GATHER, Refused};
+use crate::edge::platform::instance::bound;
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
@@ -112,7 +113,7 @@ impl Asked {
             return;
         }
         let env = self.env.clone();
-        self.context.wait_until(&future_to_promise(async move {
+        let report = future_to_promise(async move {
             JsFuture::from(sleep(GATHER)).await?;
             for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
                 if let Ok(ledger) = Client::new(&env) {
@@ -121,7 +122,8 @@ impl Asked {
                 }
             }
             Ok(JsValue::UNDEFINED)
-        }));
+        });
+        self.context.wait_until(&bound(&report));
     }
 
     /// The pages that may read the answer to a ping: all, or the one that asks.

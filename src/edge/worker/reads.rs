@@ -9,6 +9,7 @@ use super::promise;
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::Time;
+use crate::edge::platform::instance::bound;
 use crate::edge::platform::kv::{self, Namespace, READER_PATIENCE, within};
 use crate::edge::platform::reply::{self, Reply};
 use crate::http::answer::{self, Known};
@@ -167,7 +168,7 @@ impl Asked {
         });
         REFRESH.set(Some((refresh.clone(), Date::now())));
         // The others wait for it, too, whether this client does or not.
-        self.context.wait_until(&settled(&refresh));
+        self.context.wait_until(&settled(&bound(&refresh)));
         refresh
     }
 
