@@ -17,7 +17,7 @@ export default {
 export class Ledger extends SoundLedger {
   /** Takes its time for all but the beginning. */
   async exported(format, cursor) {
-    if (cursor) await new Promise((resolve) => setTimeout(resolve, 1000));
+    if (cursor) await new Promise((resolve) => setTimeout(resolve, 5000));
     return super.exported(format, cursor);
   }
 }
