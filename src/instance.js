@@ -53,7 +53,7 @@ export function died() {
  * For Rust: `promise`, which the instance keeps, or a rejection where it breaks first. For what is not
  * the answer to a call, which goes through `call` anyway.
  */
-export function bound(promise) {
+function bound(promise) {
   return inTime(promise, (rust) => Promise.reject(rust.unavailable()));
 }
 
@@ -61,7 +61,7 @@ export function bound(promise) {
  * For Rust: promises a counter's answer to what `promised` comes to, by whichever instance is there then.
  * A closure of Rust would be bound to its instance, and costs more.
  */
-export function whenSettled(promised, name, json) {
+function whenSettled(promised, name, json) {
   const answer = (outcome) =>
     call(
       (rust) => rust.answered(name, json, outcome),
@@ -71,6 +71,9 @@ export function whenSettled(promised, name, json) {
   promise.goesOn = true;
   return promise;
 }
+
+/** One object, because wasm-bindgen imports a module anew for every function that it need not wrap. */
+export const promises = { bound, whenSettled };
 
 function sound() {
   for (let left = MOST_STARTS; broken; left--) {

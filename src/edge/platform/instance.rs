@@ -46,8 +46,9 @@ extern "C" {
     fn died();
     /// A promise of this instance that is rejected where the instance breaks first. For those that the
     /// runtime is given beside an answer, which would wait for ever.
+    #[wasm_bindgen(js_namespace = promises)]
     pub fn bound(promise: &Promise) -> Promise;
     /// Promises what `answered` makes of what `call` comes to, in whichever instance.
-    #[wasm_bindgen(js_name = whenSettled)]
+    #[wasm_bindgen(js_namespace = promises, js_name = whenSettled)]
     pub fn when_settled(call: &Promise, name: &JsString, json: bool) -> Promise;
 }
