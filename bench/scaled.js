@@ -2,8 +2,9 @@
 // to, and Workers KV in memory until it is flushed. Everything else is as it is deployed.
 //
 //   GET /clock?seconds=      moves the clock
-//   GET /alarm               runs the ledger's alarm, if one is set; {"writes", "next"}: the writes to
-//                            Workers KV, and in how many seconds the next alarm is due, if one is
+//   GET /midnight            {"next"}: in how many seconds a day begins, UTC
+//   GET /alarm               runs the ledger's alarm, if one is set; {"heads", "parts", "entries", "next"}:
+//                            the writes to Workers KV, and in how many seconds the next alarm is due
 //   GET /day?views=&posts=   a day of views, each of another visitor and with an id
 //   GET /evict               forgets the ledger in memory
 //   GET /flush               writes what is in memory to the real Workers KV
@@ -19,7 +20,7 @@ let ahead = 0;
 Date.now = () => realNow() + ahead;
 
 const kv = new Map();
-let writes = 0;
+let writes = { heads: 0, parts: 0, entries: 0 };
 const inMemory = {
   async get(keys, options) {
     if (Array.isArray(keys)) return new Map(keys.map((key) => [key, kv.get(key) ?? null]));
@@ -28,11 +29,10 @@ const inMemory = {
     return value && type === "arrayBuffer" ? value.slice().buffer : value;
   },
   async put(key, value) {
-    writes++;
+    writes[key === ":head" ? "heads" : key.startsWith(":") ? "parts" : "entries"]++;
     kv.set(key, value);
   },
   async delete(key) {
-    writes++;
     kv.delete(key);
   },
   list: async () => ({ keys: [], list_complete: true }),
@@ -43,6 +43,7 @@ const routes = {
   "/day": (ledger, number) => ledger.day(number("views"), number("posts")),
   "/evict": (ledger) => ledger.evict().catch(() => {}),
   "/memory": () => ({ bytes: memory().buffer.byteLength }),
+  "/midnight": () => ({ next: 86_400 - ((Date.now() / 1000) % 86_400) }),
   "/clock": (_, number) => (ahead += number("seconds") * 1000),
   async "/flush"(_, __, env) {
     for (const [key, value] of kv) if (key.startsWith(":")) await env.VIEWS.put(key, value);
@@ -70,12 +71,12 @@ export class Ledger extends Plain {
   }
 
   async alarmNow() {
-    const before = writes;
+    writes = { heads: 0, parts: 0, entries: 0 };
     if (alarm !== undefined) {
       alarm = undefined;
       await this.alarm();
     }
-    return { writes: writes - before, next: alarm === undefined ? null : (alarm - Date.now()) / 1000 };
+    return { ...writes, next: alarm === undefined ? null : (alarm - Date.now()) / 1000 };
   }
 
   async day(views, posts) {

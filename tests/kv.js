@@ -6,6 +6,7 @@
 //   GET /                  {"mode", "operations": {"get", "put", "delete", "list"}, "entries": {key: text}}
 //   PUT /mode/MODE         ok | fail (500) | busy (429) | stall (never answers)
 //   PUT /entries           takes {key: text} and adds it
+//   GET /bytes             {key: base64} of everything, PUT adds it
 //   DELETE /               empties everything
 //   PUT /limit/N           pings that an address may send, from now on
 
@@ -66,6 +67,7 @@ const answers = {
   },
 };
 
+const base64 = (bytes) => btoa(Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join(""));
 const text = (bytes) => new TextDecoder().decode(bytes);
 
 export const control = {
@@ -76,6 +78,14 @@ export const control = {
     if (what === "limit") {
       limit = Number(value);
       left = new Map();
+    }
+    if (what === "bytes" && request.method === "GET") {
+      return Response.json(Object.fromEntries([...entries].map(([key, bytes]) => [key, base64(bytes)])));
+    }
+    if (what === "bytes") {
+      for (const [key, value] of Object.entries(await request.json())) {
+        entries.set(key, Uint8Array.from(atob(value), (char) => char.charCodeAt(0)).buffer);
+      }
     }
     if (what === "entries") {
       for (const [key, value] of Object.entries(await request.json())) {

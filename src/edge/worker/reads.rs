@@ -1,7 +1,8 @@
 //! Reads: what everybody may know comes from what was published, and never from the ledger.
 //!
-//! An isolate keeps the head and the parts that it was asked for, of which the least used are let go
-//! above [`PARTS_BYTES`]. One request at a time reads the head anew, while the old one serves.
+//! An isolate keeps the head, the parts that it was asked for, of which the least used are let go above
+//! [`PARTS_BYTES`], and the views of the posts that it was asked for, so that a page may list posts of
+//! more parts than fit. One request at a time reads the head anew, while the old one serves.
 
 use super::Asked;
 use super::ledger::Client;
@@ -19,6 +20,7 @@ use crate::model::place::Range;
 use crate::published::head::{HEAD, Published, REFUSED, Visible, Where};
 use crate::published::part::{self, Part};
 use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Date, Promise};
@@ -26,7 +28,9 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 
 /// The most bytes of parts in memory.
 const PARTS_BYTES: usize = 12 << 20;
-/// How long a head or a part is taken for the newest, in milliseconds.
+/// How many posts' views are kept beside the parts; the ids have 512 bytes at most.
+const MOST_TOTALS: usize = 4096;
+/// The most that a head or a part is taken for the newest, in milliseconds.
 const YOUNG: f64 = 30_000.0;
 /// How long the notice that another deployment was refused is shown, in seconds.
 const NOTICE_SECONDS: u32 = 2 * 86_400;
@@ -38,6 +42,8 @@ thread_local! {
     static REFRESH: RefCell<Option<(Promise, f64)>> = RefCell::default();
     /// The parts in memory, the least used first.
     static PARTS: RefCell<Vec<Rc<Cached>>> = RefCell::default();
+    /// The views of posts, and when their parts were published.
+    static TOTALS: RefCell<HashMap<PostId, (Time, u64)>> = RefCell::default();
 }
 
 impl Asked {
@@ -67,10 +73,9 @@ impl Asked {
         if let Some(answer) = read.last_answer(views, now) {
             return Some(answer.reply(self.header("If-None-Match").as_deref()));
         }
-        let known = known_of(views, |post| {
-            read.find(post, |range, visible| {
-                cached(range, visible, &read.published)
-            })
+        let known = known_of(views, |post| match read.total(views, post) {
+            Some(total) => Ok(Some(total)),
+            None => read.find(post, |range, visible| self.cached(range, visible, read)),
         });
         match known {
             Ok(Some(_)) if matches!(views, Views::Stats) && read.refused.get().is_none() => None,
@@ -96,6 +101,10 @@ impl Asked {
         let mut known = vec![Known::default(); posts.len()];
         for index in read.by_part(posts) {
             let post = &posts[index];
+            if let Some(total) = read.total(views, post) {
+                known[index] = total;
+                continue;
+            }
             let part = match read.published.part_of(post) {
                 Where::In(range, visible) => Some(self.part(&read, range, visible).await?),
                 _ => None,
@@ -111,11 +120,16 @@ impl Asked {
         answer.reply(self.header("If-None-Match").as_deref())
     }
 
+    /// How long what was read is taken for the newest: a tenth of the time between two publications, and
+    /// [`YOUNG`] at most, in milliseconds.
+    fn young(&self) -> f64 {
+        (f64::from(self.settings.publish) * 100.0).min(YOUNG)
+    }
+
     /// The head in memory, where it is new enough. One that is a little too old is read again while it
     /// serves.
     fn old_enough(&self) -> Option<Rc<Read>> {
-        // A tenth of the time between two publications.
-        let young = (f64::from(self.settings.publish) * 100.0).min(YOUNG);
+        let young = self.young();
         let read = READ.with_borrow(Option::clone)?;
         let age = Date::now() - read.at.get();
         if !(0.0..2.0 * young).contains(&age) {
@@ -172,9 +186,26 @@ impl Asked {
         refresh
     }
 
+    /// A part in memory that is as new as the head says, or was just read.
+    fn cached(&self, range: Range, visible: Visible, read: &Read) -> Option<Rc<Part>> {
+        PARTS.with_borrow_mut(|parts| {
+            let is_it = |cached: &Rc<Cached>| {
+                let was_just_read = || (0.0..self.young()).contains(&(Date::now() - cached.at));
+                cached.range == range
+                    && cached.part.is(&read.published.head.deployment, range)
+                    && (cached.part.published() >= visible.published || was_just_read())
+            };
+            let index = parts.iter().position(is_it)?;
+            let cached = parts.remove(index);
+            let part = Rc::clone(&cached.part);
+            parts.push(cached);
+            Some(part)
+        })
+    }
+
     /// A part: from memory, where it is not older than the head says, or from Workers KV.
     async fn part(&self, read: &Read, range: Range, visible: Visible) -> Result<Rc<Part>, Error> {
-        if let Some(part) = cached(range, visible, &read.published) {
+        if let Some(part) = self.cached(range, visible, read) {
             return Ok(part);
         }
         let deployment = &read.published.head.deployment;
@@ -240,22 +271,6 @@ struct Cached {
     at: f64,
 }
 
-/// A part in memory that is as new as the head says, or was just read.
-fn cached(range: Range, visible: Visible, published: &Published) -> Option<Rc<Part>> {
-    PARTS.with_borrow_mut(|parts| {
-        let is_it = |cached: &Rc<Cached>| {
-            let is_new = cached.part.published() >= visible.published
-                || (0.0..YOUNG).contains(&(Date::now() - cached.at));
-            cached.range == range && cached.part.is(&published.head.deployment, range) && is_new
-        };
-        let index = parts.iter().position(is_it)?;
-        let cached = parts.remove(index);
-        let part = Rc::clone(&cached.part);
-        parts.push(cached);
-        Some(part)
-    })
-}
-
 /// A part in memory, however old.
 fn old(range: Range, published: &Published) -> Option<Rc<Part>> {
     PARTS.with_borrow(|parts| {
@@ -267,6 +282,15 @@ fn old(range: Range, published: &Published) -> Option<Rc<Part>> {
             .find(is_it)
             .map(|cached| Rc::clone(&cached.part))
     })
+}
+
+fn keep_total(post: &PostId, visible: Visible, total: u64) {
+    TOTALS.with_borrow_mut(|totals| {
+        if totals.len() >= MOST_TOTALS {
+            totals.clear();
+        }
+        totals.insert(post.clone(), (visible.published, total));
+    });
 }
 
 fn keep(range: Range, part: Part) -> Rc<Part> {
@@ -329,10 +353,33 @@ impl Read {
             Where::Nowhere => Ok(Some(Known::default())),
             Where::Here(part) => known(part.find(secret, post)?).map(Some),
             Where::In(range, visible) => match part(range, visible) {
-                Some(part) => known(part.find(secret, post)?).map(Some),
+                Some(part) => {
+                    let known = known(part.find(secret, post)?)?;
+                    // Workers KV may be slower with a part than with the head.
+                    if part.published() >= visible.published {
+                        keep_total(post, visible, known.total);
+                    }
+                    Ok(Some(known))
+                }
                 None => Ok(None),
             },
         }
+    }
+
+    /// What is kept of a post of a large site, where its views are all that is asked for.
+    fn total(&self, views: &Views, post: &PostId) -> Option<Known> {
+        let Where::In(_, visible) = self.published.part_of(post) else {
+            return None;
+        };
+        if matches!(views, Views::History(..)) {
+            return None;
+        }
+        let kept = TOTALS.with_borrow(|totals| totals.get(post).copied());
+        let (_, total) = kept.filter(|(published, _)| *published == visible.published)?;
+        Some(Known {
+            total,
+            ..Known::default()
+        })
     }
 
     /// The same question within a second gets the same answer.
