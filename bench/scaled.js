@@ -54,7 +54,8 @@ export default {
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     const route = routes[pathname];
-    if (!route) return tally.fetch(request, env, context);
+    // A reader's isolate has nothing in memory.
+    if (!route) return tally.fetch(request, kv.size ? { ...env, VIEWS: inMemory } : env, context);
     const number = (name) => Number(searchParams.get(name));
     return Response.json((await route(env.LEDGER.getByName("0"), number, env)) ?? {});
   },

@@ -197,7 +197,10 @@ fn writes_are_counted_by_day() {
     budget.spend(1, at(FIRST + DAY));
     assert_eq!(budget.spent(at(FIRST + DAY)), 1);
     budget.spend(u32::MAX, at(FIRST + DAY));
-    assert_eq!(budget.entries(at(FIRST + DAY), &Settings::default()), None);
+    assert_eq!(
+        budget.beside_head(0, at(FIRST + DAY), &Settings::default()),
+        None
+    );
 }
 
 #[test]
@@ -223,7 +226,7 @@ proptest! {
             let next = budget.next(last, now, &settings);
             prop_assert!(next >= now && next <= now.plus(now.rest_of_day().max(publish)));
             now = now.plus(step).max(if soon { next } else { now });
-            let Some(entries) = budget.entries(now, &settings) else {
+            let Some(entries) = budget.beside_head(0, now, &settings) else {
                 prop_assert_eq!(budget.spent(now), writes);
                 prop_assert_eq!(budget.next(last, now, &settings), now.plus(now.rest_of_day()));
                 continue;

@@ -68,7 +68,21 @@ pub struct Ranked {
     /// Its entry in Workers KV.
     pub entry: Entry,
     place: u64,
+    #[serde(with = "bytes")]
     times: Vec<u8>,
+}
+
+/// Bytes as one value: serde's own way writes and reads them one by one.
+mod bytes {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(bytes)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        <&[u8]>::deserialize(deserializer).map(<[u8]>::to_vec)
+    }
 }
 
 /// Posts in the order of their scores, the greatest first; ties by id.

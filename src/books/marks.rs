@@ -173,6 +173,11 @@ impl Seen {
         self.young.insert(mark, at);
     }
 
+    /// Makes room for marks, so that it is not made again and again as they come.
+    fn reserve(&mut self, marks: usize) {
+        self.young.reserve(marks.min(self.most / 2));
+    }
+
     /// How many are remembered.
     pub fn len(&self) -> usize {
         self.young.len() + self.old.len()
@@ -263,8 +268,11 @@ impl MarkRows {
         window: u32,
         seen: &mut Seen,
     ) -> Result<(), Error> {
+        let matters = |newest: &Time| newest.distance(now) < window;
+        let rows_that_matter = self.newest.iter().filter(|newest| matters(newest)).count();
+        seen.reserve(rows_that_matter * ROW_MARKS);
         for (newest, n) in self.newest.iter().zip(self.first..) {
-            if newest.distance(now) >= window {
+            if !matters(newest) {
                 continue;
             }
             let bytes = required(rows, &row(kind, n))?;

@@ -25,6 +25,8 @@ use std::collections::{HashMap, VecDeque};
 const ALARM_SECONDS: u32 = 60;
 /// The most parts of one publication, for the CPU time of an alarm.
 const MOST_PARTS: u32 = 8;
+/// How many parts a publication is to have writes for: what everybody reads is worth more than entries.
+const PARTS_ASIDE: u32 = 2;
 /// The most keys that one publication removes.
 const MOST_RETIRED: usize = 10;
 /// The most pages whose changes one alarm offers to the lists.
@@ -142,6 +144,15 @@ impl PublishState {
 
     fn is_inline(&self) -> bool {
         self.parts.len() == 1
+    }
+
+    /// How many parts each of the day's later publications shall be able to write, before entries are
+    /// written.
+    fn parts_aside(&self) -> u32 {
+        match self.is_inline() {
+            true => 0,
+            false => PARTS_ASIDE.min(self.parts.len() as u32),
+        }
     }
 
     /// Whether parts are behind that have to be written.
@@ -455,12 +466,13 @@ impl Tally {
             return Some(now.plus(1));
         }
         if *changed || self.state.publish.has_stale_parts() {
-            if self.state.publish.incomplete && budget.entries(now, settings) > Some(0) {
+            if self.state.publish.incomplete && budget.beside_head(0, now, settings) > Some(0) {
                 return Some(now.plus(1));
             }
             return Some(budget.next(*published, now, settings));
         }
-        if *behind && budget.entries(now, settings) > Some(0) {
+        let for_entries = budget.beside_head(self.state.publish.parts_aside(), now, settings);
+        if *behind && for_entries > Some(0) {
             return Some(budget.next(*published, now, settings));
         }
         let midnight = behind.then(|| now.plus(now.rest_of_day()));
@@ -484,7 +496,7 @@ impl Tally {
             return Ok(None);
         }
         let budget = self.state.publish.budget;
-        let Some(most) = budget.entries(now, settings) else {
+        let Some(most) = budget.beside_head(0, now, settings) else {
             return Ok(None);
         };
         let due = self.publication_due(now, settings);
@@ -499,9 +511,11 @@ impl Tally {
         };
         self.publishing.queue = publish.stale_parts(share.min(MOST_PARTS));
         let parts = self.publishing.queue.len() as u32;
+        let for_entries = budget.beside_head(publish.parts_aside(), now, settings);
+        let for_entries = for_entries.unwrap_or_default().saturating_sub(parts);
         // Before they are taken over, entries that others wrote must stay as they are.
         let entries = match self.is_taken_over() && (parts == 0 || parts < share) {
-            true => self.stale_entries(most.saturating_sub(parts) as usize, now),
+            true => self.stale_entries(for_entries as usize, now),
             false => Vec::new(),
         };
         let publish = &mut self.state.publish;
@@ -654,7 +668,8 @@ impl Tally {
     fn leave_inline(&mut self, now: Time, settings: &Settings) {
         let publish = &mut self.state.publish;
         publish.split(Range::ALL);
-        let left = publish.budget.entries(now, settings).unwrap_or_default();
+        let left = publish.budget.beside_head(0, now, settings);
+        let left = left.unwrap_or_default();
         self.publishing.queue = publish.stale_parts(left.min(MOST_PARTS));
         self.publishing.head = true;
         self.reserve(self.publishing.queue.len() as u32, now);

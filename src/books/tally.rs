@@ -41,9 +41,11 @@ const EVENTS_PER_PAGE: u64 = 16;
 /// The most bytes of events that are not in pages, for the memory and the start of an object.
 const JOURNAL_BYTES: usize = 1 << 20;
 /// The most pages that one save folds.
-const PAGES_PER_SAVE: usize = 4;
-/// How many rows of the journal are dropped together, because that writes the lists once.
+const PAGES_PER_SAVE: usize = 2;
+/// How many rows of the journal are dropped together, because that writes the lists once. It is left to
+/// the alarm until this many bytes of events wait.
 const ROWS_PER_DROP: usize = 8;
+const DROP_BYTES: usize = JOURNAL_BYTES / 2;
 /// The most rows of the journal that one save drops.
 const MOST_ROWS_PER_DROP: usize = 32;
 /// How long marks may stay in the journal of a busy site after they have ceased to matter.
@@ -130,6 +132,8 @@ pub struct Tally {
     pub(super) takeover_failed: bool,
     /// Whether everything is to be folded, because more has changed than a few pages.
     fold_all: bool,
+    /// Whether the next save is an alarm's, for which nobody waits.
+    in_alarm: bool,
 }
 
 /// Reading and writing.
@@ -178,6 +182,7 @@ impl Tally {
             publishing: Publishing::default(),
             takeover_failed: false,
             fold_all: false,
+            in_alarm: false,
         }
     }
 
@@ -195,7 +200,9 @@ impl Tally {
             folded += 1;
         }
         self.fold_all = false;
-        self.drop_events(rows, ROWS_PER_DROP, now, settings)?;
+        if std::mem::take(&mut self.in_alarm) || self.journal.len() >= DROP_BYTES {
+            self.drop_events(rows, ROWS_PER_DROP, now, settings)?;
+        }
         if self.has_new_lists() {
             self.save_ranks(rows, now, settings)?;
         }
@@ -285,6 +292,7 @@ impl Tally {
         now: Time,
         settings: &Settings,
     ) -> Result<(), Error> {
+        self.in_alarm = true;
         self.state.salts.forget(now, settings.dedupe);
         if self
             .journal_forget_at(settings)

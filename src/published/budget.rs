@@ -1,15 +1,15 @@
 //! When to publish, and how many writes to Workers KV a publication may take.
 //!
-//! A day's writes are never used up: the snapshots of the rest of the day are set aside, what is
-//! left goes to the posts' own entries, and where even the snapshots would be too many they come
-//! less often.
+//! A day's writes are never used up: the heads of the rest of the day are set aside, and for a large site
+//! some parts with them; what is left goes to the posts' own entries, and where even the heads would be
+//! too many they come less often.
 
 use crate::base::settings::Settings;
 use crate::base::time::{Day, Time};
 use serde::{Deserialize, Serialize};
 
-/// The most entries in one publication, so that it is over in seconds.
-const MOST_ENTRIES: u32 = 100;
+/// The most writes of one publication beside its head, so that it is over in seconds.
+const MOST_WRITES: u32 = 100;
 
 /// The writes to Workers KV of one day.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,12 +49,14 @@ impl Budget {
         last.plus(settings.publish.max(pace)).max(now)
     }
 
-    /// How many entries a publication that begins now may write or delete beside its snapshot;
-    /// `None` where there is no write left for the snapshot.
-    pub fn entries(&self, now: Time, settings: &Settings) -> Option<u32> {
+    /// How many writes a publication that begins now may take beside its head; `None` where there is none
+    /// left for the head. Those of later publications are set aside: of their heads, and of `parts` parts
+    /// each.
+    pub fn beside_head(&self, parts: u32, now: Time, settings: &Settings) -> Option<u32> {
         let left = self.left(now, settings).checked_sub(1)?;
-        let snapshots = now.rest_of_day().div_ceil(settings.publish);
-        Some(left.saturating_sub(snapshots).min(MOST_ENTRIES))
+        let later = now.rest_of_day().div_ceil(settings.publish);
+        let aside = later.saturating_mul(1 + parts);
+        Some(left.saturating_sub(aside).min(MOST_WRITES))
     }
 
     /// How many of a site's parts a publication that begins now may write, so that the day's writes

@@ -1,12 +1,12 @@
-//! The `Ledger` object, the single writer of the posts' views; in ledger/ the Worker's client of it.
+//! The `Ledger` object, the single writer of the posts' views.
 //!
-//! It stores the rows of [`crate::books::tally`] and publishes by alarm, as [`crate::published::budget`] allows, what
-//! [`crate::edge::platform::publish`] writes to Workers KV. Where Workers KV fails, views are counted all the same
-//! and the alarm comes again.
+//! It stores the rows of [`crate::books::tally`], and publishes by alarm, as
+//! [`crate::published::budget`] allows, the keys that [`crate::published::head`] lists. Where Workers KV
+//! fails, views are counted all the same and the alarm comes again.
 //!
-//! A new ledger takes over the counts that another program left in Workers KV: a post's when the post
-//! is counted first, the others part by part, an alarm each. Where Workers KV fails meanwhile, it
-//! counts from 0 and adds them when it can.
+//! A new ledger goes on from what another one has published, or takes over the counts that another
+//! program left ([`crate::books::takeover`]): a post's when the post is counted first, the others part by
+//! part, an alarm each.
 //!
 //! Over RPC it answers, with an error of a built-in class where it cannot:
 //!
@@ -14,8 +14,8 @@
 //! ping(post, id, address, agent)   Outcome::number
 //! skip(reason, pings, post)        the post's views, 0 without a post
 //! set(post, views)                 nothing; 0 forgets the post
-//! exported(format)                 crate::http::portable
-//! imported(bytes)                  nothing; (Mode, [(post, Record)]) in postcard
+//! exported(format, cursor)         [text, the cursor of what follows], see crate::http::portable
+//! imported(bytes, id)              whether it was taken in; bytes: (Mode, Records) in postcard
 //! wake()                           nothing; has something published
 //! ```
 
@@ -407,7 +407,7 @@ impl Inner {
                 self.views.write_text(REFUSED, &since).await?;
                 Ok(false)
             }
-            None if self.has_foreign_head(parent.is_some()).await? => {
+            None if self.has_unreadable_head().await? => {
                 worker::console_error!(
                     "ledger: nothing is published over {HEAD}, which cannot be read; remove it to go on"
                 );
@@ -421,9 +421,10 @@ impl Inner {
         }
     }
 
-    /// Whether there is a head that nobody owns and that this ledger was not restored from.
-    async fn has_foreign_head(&self, is_restored: bool) -> Result<bool, Error> {
-        Ok(!is_restored && self.views.bytes(HEAD).await?.is_some())
+    /// Whether there is a head of another version, or something else in its place.
+    async fn has_unreadable_head(&self) -> Result<bool, Error> {
+        let head = self.views.bytes(HEAD).await?;
+        Ok(head.is_some_and(|head| Published::read(head).is_err()))
     }
 
     /// Writes what is to be published: parts, then the head that tells of them, then entries.
