@@ -73,6 +73,7 @@ async function measure(size) {
   row.export = await seconds(() => exported(server, size));
   await memory("export");
   say("evictions");
+  await get(`/day?views=${DAY}&posts=${size}`);
   // After the memory was told: those before are still in it.
   const wakes = await costs(server, 11, (n) => ping(PINGS + n), () => get("/evict"));
   row.wake = { median: median(wakes) - nothing, largest: Math.max(...wakes) - nothing };
