@@ -65,6 +65,36 @@ fn many_posts_are_kept_for_little() {
     assert_eq!(site.published().head.summary.site.total, 6000);
 }
 
+/// Ids as long as they may be, more than there is room for: no row passes what the store takes (which
+/// [`site::Store`] asserts), the rows of a ping are bounded, and what is known goes on.
+#[test]
+fn strangers_cannot_fill_the_site_up() {
+    let mut site = Site::new(vec![]);
+    let id = |n: u32| format!("{n:x>512}");
+    let mut refused = 0;
+    for n in 0..32_000 {
+        let before = site.store.writes.get();
+        match site.try_ping(id(n), None, None) {
+            Ok(outcome) => assert_eq!(outcome, Outcome::Counted(1)),
+            Err(error) => {
+                assert_eq!(error, Error::TooManyPosts);
+                refused += 1;
+            }
+        }
+        site.save();
+        let writes = site.store.writes.get() - before;
+        // Two pages, the pages they are split into, and 32 rows of the journal that are dropped.
+        assert!(writes <= 80, "{writes} rows");
+    }
+    assert!((500..2000).contains(&refused), "{refused} were refused");
+    assert_eq!(site.ping(id(7), None, None), Outcome::Counted(2));
+    site.set("the owner's", 5);
+    site.save();
+    site.crash();
+    assert_eq!(site.ping(id(7), None, None), Outcome::Counted(3));
+    assert_eq!(site.views("the owner's"), 5);
+}
+
 /// Rows of the journal go when nothing has to be known by them any more.
 #[test]
 fn the_journal_does_not_grow_for_ever() {
