@@ -99,11 +99,6 @@ impl Journal {
         self.len() == 0
     }
 
-    /// Whether there are rows of its own.
-    pub fn has_rows(&self) -> bool {
-        !self.rows.is_empty()
-    }
-
     /// How many events there are since one of them.
     pub fn since(&self, event: u64) -> u64 {
         self.next - event
@@ -117,16 +112,25 @@ impl Journal {
             Event::Put { .. } => IMPORT_ROW_BYTES,
             _ => ROW_BYTES,
         };
-        if self.tail.len() >= most {
-            let row = postcard::to_extend(&self.state.first, Vec::new());
-            let mut row = row.map_err(|_| Error::Unreadable)?;
-            row.extend_from_slice(&self.tail);
-            self.rows.push_back((self.state.first, self.tail.len()));
-            self.sealed.push((self.state.next, row));
-            self.state.next += 1;
-            self.state.first = self.next;
-            self.tail.clear();
+        match self.tail.len() >= most {
+            true => self.seal(),
+            false => Ok(()),
         }
+    }
+
+    /// Gives the events that are in no row a row of their own.
+    pub fn seal(&mut self) -> Result<(), Error> {
+        if self.tail.is_empty() {
+            return Ok(());
+        }
+        let row = postcard::to_extend(&self.state.first, Vec::new());
+        let mut row = row.map_err(|_| Error::Unreadable)?;
+        row.extend_from_slice(&self.tail);
+        self.rows.push_back((self.state.first, self.tail.len()));
+        self.sealed.push((self.state.next, row));
+        self.state.next += 1;
+        self.state.first = self.next;
+        self.tail.clear();
         Ok(())
     }
 
@@ -161,16 +165,6 @@ impl Journal {
         rows.delete(&key(&name))?;
         self.state.oldest += 1;
         self.rows.pop_front();
-        Ok(())
-    }
-
-    /// Drops the events that are in no row; they are passed to `dropped`.
-    pub fn drop_tail(&mut self, mut dropped: impl FnMut(Event)) -> Result<(), Error> {
-        for event in Event::read(&self.tail) {
-            dropped(event?);
-        }
-        self.tail.clear();
-        self.state.first = self.next;
         Ok(())
     }
 }

@@ -67,7 +67,8 @@ pub struct Ranked {
     pub total: u64,
     /// Its entry in Workers KV.
     pub entry: Entry,
-    place: u64,
+    /// Its place.
+    pub place: u64,
     #[serde(with = "bytes")]
     times: Vec<u8>,
 }

@@ -5,7 +5,7 @@
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::base::limits::HOUR_SECONDS;
+use crate::base::limits::{HOUR_SECONDS, MAX_COUNT};
 use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::books::event::Event;
@@ -15,11 +15,12 @@ use crate::books::takeover::Found;
 use crate::books::tally::Tally;
 use crate::model::page::{Entry, Line};
 use crate::model::place::{Key, Range, find};
+use crate::model::record::Record;
 use crate::published::budget::Budget;
 use crate::published::head::{HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
 use crate::published::part::{self, PART_BYTES, Writer};
 use serde::{Deserialize, Serialize};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// How long after its time an alarm that did not come is set again, in seconds.
 const ALARM_SECONDS: u32 = 60;
@@ -63,6 +64,8 @@ pub(super) struct PublishState {
     pub(super) lists: u32,
     /// When another deployment was found to publish here.
     refused: Option<Time>,
+    /// The places of posts whose entries Workers KV did not take, and until when they are set aside.
+    failed: Vec<(u64, Time)>,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -99,6 +102,7 @@ impl Default for PublishState {
             fades: None,
             lists: 0,
             refused: None,
+            failed: Vec::new(),
         }
     }
 }
@@ -421,10 +425,10 @@ pub(super) struct Publishing {
     /// Whether the head is still to be written.
     head: bool,
     reserved: u32,
+    /// Whether nothing was written yet: where it ends so, the next one comes at the usual time.
+    is_stalled: bool,
     /// What the head that is on its way lists.
     next_visible: Vec<Visible>,
-    /// Entries that Workers KV did not take, and until when they are set aside.
-    failed: HashMap<PostId, Time>,
 }
 
 impl Tally {
@@ -441,7 +445,8 @@ impl Tally {
     }
 
     fn due(&self, now: Time, settings: &Settings) -> Option<Time> {
-        let forget = self.forget_at(settings).map(|at| at.max(now.plus(1)));
+        let forget = self.forget_at(now, settings);
+        let forget = forget.map(|at| at.max(now.plus(1)));
         let next = match self.is_taken_over() {
             true => self.publication_due(now, settings),
             false if self.takeover_failed => Some(now.plus(settings.publish)),
@@ -466,7 +471,8 @@ impl Tally {
             return Some(now.plus(1));
         }
         if *changed || self.state.publish.has_stale_parts() {
-            if self.state.publish.incomplete && budget.beside_head(0, now, settings) > Some(0) {
+            let goes_on = self.state.publish.incomplete && !self.publishing.is_stalled;
+            if goes_on && budget.beside_head(0, now, settings) > Some(0) {
                 return Some(now.plus(1));
             }
             return Some(budget.next(*published, now, settings));
@@ -477,7 +483,10 @@ impl Tally {
         }
         let midnight = behind.then(|| now.plus(now.rest_of_day()));
         let retired = self.state.publish.retired.first();
-        let retired = retired.map(|(since, _)| since.plus(HOUR_SECONDS).max(now.plus(1)));
+        let retired = retired.map(|(since, _)| match budget.beside_head(0, now, settings) {
+            Some(1..) => since.plus(HOUR_SECONDS).max(now.plus(1)),
+            _ => now.plus(now.rest_of_day()),
+        });
         let fades = self.state.publish.fades.map(|at| at.max(now.plus(1)));
         [midnight, retired, fades].into_iter().flatten().min()
     }
@@ -491,7 +500,7 @@ impl Tally {
         settings: &Settings,
     ) -> Result<Option<Publication>, Error> {
         self.state.publish.alarm = None;
-        self.forget(rows, now, settings)?;
+        self.begin_alarm();
         if self.is_restoring() || !self.are_ranked(rows, now, settings)? {
             return Ok(None);
         }
@@ -520,13 +529,17 @@ impl Tally {
         };
         let publish = &mut self.state.publish;
         let retired = publish.retired.iter();
-        let retired = retired.filter(|(since, _)| since.plus(HOUR_SECONDS) <= now);
+        // Until there is another head, readers use the old one.
+        let is_over = |since: &Time| !publish.incomplete && since.plus(HOUR_SECONDS) <= now;
+        let left = most.saturating_sub(parts + entries.len() as u32);
         let retired: Vec<_> = retired
-            .take(MOST_RETIRED.min(most as usize))
+            .filter(|(since, _)| is_over(since))
+            .take(MOST_RETIRED.min(left as usize))
             .map(|(_, key)| key.clone())
             .collect();
         self.publishing.head = publish.changed || parts > 0;
         publish.published = now;
+        self.publishing.is_stalled = true;
         self.publishing.reserved = 0;
         let head = u32::from(self.publishing.head);
         self.reserve(
@@ -739,6 +752,7 @@ impl Tally {
 
     /// Notes that something was written.
     pub fn written(&mut self, what: Written, at: Time) {
+        self.publishing.is_stalled = false;
         match what {
             Written::Part(range) => self.part_written(range, at),
             Written::Head => self.head_written(at),
@@ -786,11 +800,12 @@ impl Tally {
         for (post, entry) in outcomes.entries {
             match entry {
                 Some(entry) => {
-                    self.publishing.failed.remove(&post);
                     self.append(rows, Event::Entry { post, entry }, now)?;
                 }
-                None if self.publishing.failed.len() < MOST_FAILED => {
-                    self.publishing.failed.insert(post, now.plus(HOUR_SECONDS));
+                None if self.state.publish.failed.len() < MOST_FAILED => {
+                    let place = self.pages.place(&post);
+                    let until = now.plus(HOUR_SECONDS);
+                    self.state.publish.failed.push((place, until));
                 }
                 None => {}
             }
@@ -799,6 +814,10 @@ impl Tally {
         publish
             .retired
             .retain(|(_, key)| !outcomes.retired.contains(key));
+        // Those that could not be removed are tried again in an hour.
+        let due = |since: &Time| since.plus(HOUR_SECONDS) <= now;
+        let late = publish.retired.iter_mut().filter(|(since, _)| due(since));
+        late.for_each(|(since, _)| *since = now);
         publish.behind = self.ranks.are_entries_behind();
         // The alarm of a change that came meanwhile may be too early now.
         let due = self.due(now, settings);
@@ -823,19 +842,20 @@ impl Tally {
 
     /// The `most` posts whose entries in Workers KV are the furthest behind.
     fn stale_entries(&mut self, most: usize, now: Time) -> Vec<StaleEntry> {
-        self.publishing.failed.retain(|_, until| *until > now);
-        let failed = &self.publishing.failed;
+        let failed = &mut self.state.publish.failed;
+        failed.retain(|(_, until)| *until > now);
+        let is_failed = |post: u64| failed.iter().any(|(place, _)| *place == post);
         let lists = self.ranks.lists.iter();
         let ranked = lists.flat_map(|lists| lists.entries().ranked());
-        let entries = ranked.filter_map(|ranked| {
+        let due = ranked.filter(|ranked| !is_failed(ranked.place));
+        let entries = due.filter_map(|ranked| {
             Some(StaleEntry {
                 post: PostId::parse(ranked.id.clone()).ok()?,
                 views: ranked.total,
                 entry: ranked.entry,
             })
         });
-        let due = entries.filter(|entry| !failed.contains_key(&entry.post));
-        due.take(most).collect()
+        entries.take(most).collect()
     }
 
     fn summary(&self, now: Time, settings: &Settings) -> Summary {
@@ -843,7 +863,10 @@ impl Tally {
         Summary {
             published: now,
             oldest: state.publish.oldest(now),
-            site: state.site.clone(),
+            site: Record {
+                total: state.views.min(MAX_COUNT as u128) as u64,
+                ..state.site.clone()
+            },
             posts: state.posts,
             skipped: state.skipped,
             budget: state.publish.budget,

@@ -240,7 +240,7 @@ impl Tally {
                 // The owner has set it since.
                 continue;
             }
-            record.add(&line.record()?);
+            record.add(&line.record()?.until(now));
             let entry = match line.entry {
                 // It may have been written since.
                 Entry::None => Entry::Unasked,

@@ -40,8 +40,11 @@ const EVENTS_PER_FOLD: u64 = 1000;
 const EVENTS_PER_PAGE: u64 = 16;
 /// The most bytes of events that are not in pages, for the memory and the start of an object.
 const JOURNAL_BYTES: usize = 1 << 20;
-/// The most pages that one save folds.
-const PAGES_PER_SAVE: usize = 2;
+/// The most pages that one save folds, beside one for [`EVENTS_PER_PAGE`] events of the save.
+const PAGES_PER_SAVE: u64 = 2;
+/// The most pages that an alarm folds to forget marks, and the seconds to the next one.
+const PAGES_PER_ALARM: usize = 8;
+const EMPTYING_SECONDS: u32 = 5;
 /// How many rows of the journal are dropped together, because that writes the lists once. It is left to
 /// the alarm until this many bytes of events wait.
 const ROWS_PER_DROP: usize = 8;
@@ -82,6 +85,8 @@ pub(super) struct State {
     /// What the places of posts follow from.
     pub(super) secret: Key,
     pub(super) site: Record,
+    /// All views. The sum in `site` ends at the greatest count, and this one does not.
+    pub(super) views: u128,
     pub(super) posts: u32,
     /// The room that the posts take.
     room: u32,
@@ -104,6 +109,7 @@ impl State {
             parent: None,
             secret: random(),
             site: Record::default(),
+            views: 0,
             posts: 0,
             room: 0,
             skipped: [0; 5],
@@ -132,8 +138,12 @@ pub struct Tally {
     pub(super) takeover_failed: bool,
     /// Whether everything is to be folded, because more has changed than a few pages.
     fold_all: bool,
-    /// Whether the next save is an alarm's, for which nobody waits.
+    /// Whether the next save is an alarm's, for which nobody waits: it forgets what no longer matters.
     in_alarm: bool,
+    /// The number of the first event that stays while the journal is emptied, and since when it is.
+    emptying: Option<(u64, Time)>,
+    /// The number of the first event that was not saved yet.
+    saved: u64,
 }
 
 /// Reading and writing.
@@ -173,6 +183,8 @@ impl Tally {
 
     fn over(state: State, pages: Pages, journal: Journal) -> Self {
         Self {
+            emptying: None,
+            saved: journal.next(),
             state,
             pages,
             journal,
@@ -189,10 +201,10 @@ impl Tally {
     /// Writes what has changed.
     pub fn save(&mut self, rows: &impl Rows, now: Time, settings: &Settings) -> Result<(), Error> {
         self.journal.save(rows)?;
-        let most = if self.fold_all {
-            usize::MAX
-        } else {
-            PAGES_PER_SAVE
+        let events = self.journal.since(self.saved);
+        let most = match self.fold_all {
+            true => u64::MAX,
+            false => PAGES_PER_SAVE + events / EVENTS_PER_PAGE,
         };
         let mut folded = 0;
         while folded < most && self.wants_fold() {
@@ -200,13 +212,24 @@ impl Tally {
             folded += 1;
         }
         self.fold_all = false;
-        if std::mem::take(&mut self.in_alarm) || self.journal.len() >= DROP_BYTES {
+        let in_alarm = std::mem::take(&mut self.in_alarm);
+        if in_alarm {
+            self.forget(rows, now, settings)?;
+        }
+        if in_alarm || self.journal.len() >= DROP_BYTES {
             self.drop_events(rows, ROWS_PER_DROP, now, settings)?;
         }
         if self.has_new_lists() {
             self.save_ranks(rows, now, settings)?;
         }
-        self.write_state(rows)
+        self.write_state(rows)?;
+        self.saved = self.journal.next();
+        Ok(())
+    }
+
+    /// Notes that the next save is an alarm's.
+    pub(super) fn begin_alarm(&mut self) {
+        self.in_alarm = true;
     }
 
     /// Has the next save fold whatever is worth it, because more has changed than a view.
@@ -286,57 +309,67 @@ impl Tally {
     }
 
     /// Drops all marks that no longer matter, also those in the journal, where any are due.
-    pub(super) fn forget(
-        &mut self,
-        rows: &impl Rows,
-        now: Time,
-        settings: &Settings,
-    ) -> Result<(), Error> {
-        self.in_alarm = true;
+    fn forget(&mut self, rows: &impl Rows, now: Time, settings: &Settings) -> Result<(), Error> {
         self.state.salts.forget(now, settings.dedupe);
-        if self
+        let is_due = self
             .journal_forget_at(settings)
-            .is_some_and(|due| due <= now)
-        {
+            .is_some_and(|due| due <= now);
+        if is_due || self.emptying.is_some() {
             self.empty_journal(rows, now, settings)?;
         }
         self.keep(rows, Marks::default(), now, settings)
     }
 
-    /// Empties the journal, or a part of it where many pages have changes: then it is still due.
+    /// Empties the journal of what is in it now, some pages at a time; until that is done it is still
+    /// due.
     fn empty_journal(
         &mut self,
         rows: &impl Rows,
         now: Time,
         settings: &Settings,
     ) -> Result<(), Error> {
+        let (until, since) = match self.emptying {
+            Some(emptying) => emptying,
+            None => {
+                self.journal.seal()?;
+                (self.journal.next(), now)
+            }
+        };
+        self.emptying = Some((until, since));
         self.journal.save(rows)?;
-        for _ in 0..PAGES_PER_SAVE {
-            if self.pages.oldest().is_some() {
+        for _ in 0..PAGES_PER_ALARM {
+            if self.pages.oldest().is_some_and(|oldest| oldest < until) {
                 self.fold(rows, now, settings)?;
             }
         }
         self.drop_events(rows, 1, now, settings)?;
-        if self.pages.oldest().is_none() && !self.journal.has_rows() {
-            let mut marks = Marks::default();
-            self.journal.drop_tail(|event| marks.push(&event))?;
-            self.save_ranks(rows, now, settings)?;
-            self.keep(rows, marks, now, settings)?;
-            self.state.marked = None;
+        if self.journal.before(until) == 0 {
+            self.emptying = None;
+            let newest = self.state.marked.map(|(_, newest)| newest);
+            let stays = newest.filter(|newest| *newest >= since);
+            self.state.marked = stays.map(|newest| (since, newest));
         }
         Ok(())
     }
 
     /// When there are marks or salts to forget, if there are any.
-    pub(super) fn forget_at(&self, settings: &Settings) -> Option<Time> {
+    pub(super) fn forget_at(&self, now: Time, settings: &Settings) -> Option<Time> {
+        if self.in_alarm {
+            // The save that comes sees to it.
+            return None;
+        }
         let State {
             visitors,
             ids,
             salts,
             ..
         } = &self.state;
+        let journal = match self.emptying {
+            Some(_) => Some(now.plus(EMPTYING_SECONDS)),
+            None => self.journal_forget_at(settings),
+        };
         let due = [
-            self.journal_forget_at(settings),
+            journal,
             visitors.forget_at(settings.dedupe),
             ids.forget_at(ID_SECONDS),
             salts.forget_at(settings.dedupe),
@@ -492,6 +525,7 @@ impl Tally {
         for (id, imported) in records {
             let Post { record, entry } = self.pages.post(rows, &id)?;
             let mut after = record;
+            let imported = imported.until(now);
             match mode {
                 Mode::Add => after.add(&imported),
                 Mode::Replace => after = imported,
@@ -568,9 +602,11 @@ impl Tally {
         let total = post.record.total;
         let (entry, times) = (post.entry, post.times()?);
         let posts = |views: Option<u64>| u32::from(views.is_some_and(|views| views > 0));
+        let views = |views: Option<u64>| u128::from(views.unwrap_or_default());
         let room = |views: Option<u64>| views.map_or(0, |_| room_of(&id));
         let state = &mut self.state;
         state.posts = (state.posts + posts(after)).saturating_sub(posts(before));
+        state.views = (state.views + views(after)).saturating_sub(views(before));
         state.room = (state.room + room(after)).saturating_sub(room(before));
         let place = self.pages.place(&id);
         // Readers do not ask for entries.

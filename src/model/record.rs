@@ -116,6 +116,14 @@ impl Record {
         last.map(|day| (day, self.days.get(day.into()))).collect()
     }
 
+    /// The same with what is of a time after `now` as of `now`, so that it does not push out what is
+    /// before.
+    pub fn until(mut self, now: Time) -> Self {
+        self.hours.until(now.hour().into());
+        self.days.until(now.day().into());
+        self
+    }
+
     /// The hours that had views, the oldest first.
     pub fn by_hour(&self) -> impl Iterator<Item = (Hour, u64)> {
         self.hours
@@ -192,6 +200,15 @@ impl<const KEPT: u32> Buckets<KEPT> {
     /// Adds views to a bucket. Those too far behind the newest are dropped.
     pub fn add(&mut self, at: u32, views: u64) {
         self.change(at, |before| sum(before, views));
+    }
+
+    fn until(&mut self, latest: u32) {
+        let later = self.0.iter().filter(|bucket| bucket.0 > latest);
+        let views = later.map(|bucket| bucket.1).fold(0, sum);
+        if views > 0 {
+            self.0.retain(|bucket| bucket.0 <= latest);
+            self.add(latest, views);
+        }
     }
 
     fn raise(&mut self, at: u32, views: u64) {

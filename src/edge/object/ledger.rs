@@ -294,6 +294,9 @@ impl Inner {
             Want::Part(key, range) => {
                 let bytes = self.views.bytes(&key).await?;
                 let part = bytes.and_then(|bytes| Part::read(bytes, 0).ok());
+                if part.is_none() {
+                    worker::console_error!("ledger: {key} is missing or cannot be read");
+                }
                 self.change(|tally, rows, now| tally.found_part(rows, range, part.as_ref(), now))
             }
             Want::Entry(post) => {
@@ -363,12 +366,12 @@ impl Inner {
         }
         let settings = &self.settings;
         let begun = stored.with(|tally, rows| tally.begin(rows, now(), settings))?;
+        // What is published is on the disk, and so is what it costs; and what no longer matters is gone.
+        self.committed().await?;
         let Some(publication) = begun else {
             self.change(|_, _, _| Ok(()))?;
             return self.committed().await;
         };
-        // What is published is on the disk, and so is what it costs.
-        self.committed().await?;
         let outcomes = match self.is_owner().await {
             Ok(true) => self.write_all(publication).await?,
             Ok(false) => {

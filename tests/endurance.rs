@@ -1,0 +1,319 @@
+//! What goes on for long, goes wrong again and again, or stops at the worst moment.
+
+#![allow(clippy::expect_used)]
+mod site;
+use site::{START, Site, at, post};
+use tally::base::limits::HOUR_SECONDS as HOUR;
+use tally::base::time::DAY;
+use tally::books::publication::Outcomes;
+use tally::books::tally::Tally;
+use tally::model::record::{Period, Record};
+
+/// Rows are only dropped together with what names them.
+#[test]
+fn a_kill_between_begin_and_the_commit_leaves_readable_books() {
+    let mut site = Site::new(vec![]);
+    for n in 0..2000 {
+        site.ping(n % 50, None, Some(&format!("v{n}")));
+        site.save();
+    }
+    site.now += 1801;
+    let now = at(site.now);
+    let _ = site
+        .tally
+        .begin(&site.store, now, &site.settings)
+        .expect("pages");
+    let again = Tally::load(&site.store, &site.settings, now, || unreachable!());
+    assert!(
+        again.is_ok(),
+        "the books cannot be read any more: {:?}",
+        again.err()
+    );
+}
+
+#[test]
+fn views_ahead_of_the_clock_reach_the_top_list_when_their_hour_comes() {
+    let mut site = Site::new(vec![]);
+    let mut record = Record::default();
+    for _ in 0..5 {
+        record.view(at(START + 2 * HOUR));
+    }
+    site.import(vec![(post("a"), record)]);
+    site.settle(HOUR);
+    site.now = START + 3 * HOUR;
+    site.settle(60);
+    site.ping("b", None, None);
+    site.save();
+    site.now += 400;
+    site.publish_due();
+    let day = site.top("", Period::Day);
+    assert!(
+        day.iter().any(|(id, _)| id == "a"),
+        "a has 5 views of this day, the list: {day:?}"
+    );
+}
+
+#[test]
+fn an_hour_of_tomorrow_does_not_wipe_the_hours_of_the_site() {
+    let mut site = Site::new(vec![]);
+    for n in 0..10 {
+        site.ping(n, None, None);
+    }
+    let mut record = Record::default();
+    record.view(at(START + DAY));
+    site.import(vec![(post("z"), record)]);
+    site.ping("q", None, None);
+    site.now += 400;
+    site.save();
+    site.publish_due();
+    let summary = site.published().head.summary;
+    // What is ahead of the clock counts as of now.
+    assert_eq!(summary.site.views(Period::Day, at(site.now)), 12);
+}
+
+#[test]
+fn totals_survive_saturation() {
+    let mut site = Site::new(vec![]);
+    let most = (1u64 << 53) - 1;
+    site.set("a", most);
+    site.set("b", most);
+    site.set("a", 0);
+    site.save();
+    site.now += 400;
+    site.publish_due();
+    assert_eq!(site.published().head.summary.site.total, most);
+}
+
+/// A site of parts with retired keys; Workers KV refuses to remove them.
+fn with_retired() -> Site {
+    let mut site = Site::new(vec![]);
+    for k in 0..4 {
+        let records = (0..800).map(|n| {
+            let mut record = Record::default();
+            record.view(at(START));
+            (
+                post(format!("{:04}{}", n + 800 * k, "x".repeat(500))),
+                record,
+            )
+        });
+        site.import(records.collect());
+        site.save();
+        site.now += 3000;
+        for _ in 0..3 {
+            site.publish_due();
+            site.now += 300;
+        }
+    }
+    site
+}
+
+#[test]
+fn keys_that_cannot_be_removed_do_not_eat_the_budget() {
+    let mut site = with_retired();
+    site.settings.writes = 100_000;
+    site.now += DAY;
+    let (mut alarms, mut writes) = (0, 0);
+    let begin = site.now;
+    while let Some(alarm) = site.arm() {
+        site.now = site.now.max(alarm);
+        if site.now > begin + 3600 || alarms > 2000 {
+            break;
+        }
+        alarms += 1;
+        let now = at(site.now);
+        let begun = site
+            .tally
+            .begin(&site.store, now, &site.settings)
+            .expect("pages");
+        site.save();
+        let Some(begun) = begun else { continue };
+        let mut outcomes = Outcomes::default();
+        while let Some(write) = site.next_write() {
+            outcomes.writes += 1;
+            site.kv.insert(write.key, write.bytes);
+            site.tally.written(write.what, write.at);
+        }
+        for stale in begun.entries {
+            outcomes.writes += 1;
+            outcomes.entries.push((
+                stale.post,
+                Some(tally::model::page::Entry::Count(stale.views)),
+            ));
+        }
+        outcomes.writes += begun.retired.len() as u32; // none is removed
+        writes += begun.retired.len();
+        site.tally
+            .end(&site.store, outcomes, now, &site.settings)
+            .expect("end");
+        site.save();
+    }
+    assert!(
+        alarms < 200 && writes < 100,
+        "{alarms} alarms, {writes} removals tried in an hour"
+    );
+}
+
+#[test]
+fn puts_that_fail_while_a_head_is_incomplete_do_not_eat_the_budget() {
+    let mut site = Site::new(vec![]);
+    let records = (0..4000).map(|n| {
+        let mut record = Record::default();
+        record.view(at(START));
+        (post(format!("{n:04}{}", "x".repeat(500))), record)
+    });
+    site.import(records.collect());
+    site.save();
+    site.now += 400;
+    let mut first = 0;
+    let cell = std::cell::Cell::new(0);
+    site.publish_where(|_| {
+        cell.set(cell.get() + 1);
+        cell.get() < 2
+    });
+    let begin = site.now;
+    let before = site.writes;
+    while let Some(alarm) = site.arm() {
+        site.now = site.now.max(alarm);
+        if site.now > begin + 600 {
+            break;
+        }
+        first += 1;
+        site.publish_where(|_| false);
+        site.save();
+    }
+    assert!(
+        first <= 5,
+        "{first} alarms, {} writes in ten minutes of a KV that refuses",
+        site.writes - before
+    );
+}
+
+#[test]
+fn three_keys_that_fail_do_not_starve_others_after_eviction() {
+    let mut site = Site::new(vec![]);
+    for n in 0..20 {
+        site.set(n, 100 - n);
+    }
+    site.save();
+    let mut offered = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        site.now += 300;
+        let now = at(site.now);
+        let begun = site
+            .tally
+            .begin(&site.store, now, &site.settings)
+            .expect("pages");
+        site.save();
+        let Some(begun) = begun else { continue };
+        let mut outcomes = Outcomes::default();
+        while let Some(write) = site.next_write() {
+            outcomes.writes += 1;
+            site.tally.written(write.what, write.at);
+        }
+        let mut failures = 0;
+        for stale in begun.entries {
+            if failures == 3 {
+                break;
+            }
+            outcomes.writes += 1;
+            let bad = ["0", "1", "2"].contains(&stale.post.as_str());
+            failures += u32::from(bad);
+            if !bad {
+                offered.insert(stale.post.clone());
+            }
+            outcomes.entries.push((
+                stale.post,
+                (!bad).then_some(tally::model::page::Entry::Count(stale.views)),
+            ));
+        }
+        site.tally
+            .end(&site.store, outcomes, now, &site.settings)
+            .expect("end");
+        site.save();
+        site.crash();
+    }
+    assert_eq!(offered.len(), 17);
+}
+
+/// The journal is emptied of old marks while it grows.
+#[test]
+fn a_busy_site_over_many_pages_has_no_alarm_every_second() {
+    let mut site = Site::new(vec![]);
+    let id = |n: u32| format!("{n:05}{}", "x".repeat(500));
+    for k in 0..16u32 {
+        let records = (0..1000).map(|n| {
+            let mut record = Record::default();
+            record.view(at(START));
+            (post(id(k * 1000 + n)), record)
+        });
+        site.import(records.collect());
+        site.save();
+    }
+    let mut x = 1u64;
+    let mut ping = |site: &mut Site| {
+        x = x
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        let n = (x >> 33) as u32 % 16000;
+        site.ping(id(n), None, Some(&format!("v{x}")));
+    };
+    ping(&mut site);
+    site.save();
+    site.settings.dedupe = 60; // the first mark is due after 60 s and BUSY_SECONDS
+    site.now += 61 + DAY / 4 - 40;
+    let (mut alarms, begin) = (0, site.now);
+    let mut alarm = site.arm();
+    while site.now < begin + 240 {
+        site.now += 1;
+        for _ in 0..8 {
+            ping(&mut site);
+            site.save();
+        }
+        if let Some(new) = site.arm() {
+            alarm = Some(new);
+        }
+        if alarm.is_some_and(|at| at <= site.now) {
+            alarm = None;
+            alarms += 1;
+            site.publish_due();
+            site.save();
+            alarm = site.arm().or(alarm);
+        }
+    }
+    assert!(alarms < 60, "{alarms} alarms in 240 s");
+}
+
+/// Also where one save takes many pings of many pages.
+#[test]
+fn the_journal_is_bounded_under_batches() {
+    let mut site = Site::new(vec![]);
+    let id = |n: u32| format!("{n:05}{}", "x".repeat(500));
+    for k in 0..16u32 {
+        let records = (0..1000).map(|n| {
+            let mut record = Record::default();
+            record.view(at(START));
+            (post(id(k * 1000 + n)), record)
+        });
+        site.import(records.collect());
+        site.save();
+    }
+    let mut x = 1u64;
+    let mut most = 0;
+    for _ in 0..200 {
+        for _ in 0..256 {
+            x = x
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
+            site.ping(id((x >> 33) as u32 % 16000), None, Some(&format!("v{x}")));
+        }
+        site.save();
+        let rows = site.store.rows.borrow();
+        most = most.max(
+            rows.iter()
+                .filter(|(k, _)| k.contains(":journal:"))
+                .map(|(_, v)| v.len())
+                .sum::<usize>(),
+        );
+    }
+    assert!(most <= 2 << 20, "the journal had {most} bytes");
+}
