@@ -8,6 +8,7 @@ use tally::base::time::DAY;
 use tally::books::publication::Outcomes;
 use tally::books::tally::Tally;
 use tally::model::record::{Period, Record};
+use tally::published::part;
 
 /// Rows are only dropped together with what names them.
 #[test]
@@ -87,7 +88,8 @@ fn totals_survive_saturation() {
 /// A site of parts with retired keys; Workers KV refuses to remove them.
 fn with_retired() -> Site {
     let mut site = Site::new(vec![]);
-    for k in 0..4 {
+    site.settings.writes = 100_000;
+    for k in 0..6 {
         let records = (0..800).map(|n| {
             let mut record = Record::default();
             record.view(at(START));
@@ -98,10 +100,9 @@ fn with_retired() -> Site {
         });
         site.import(records.collect());
         site.save();
-        site.now += 3000;
         for _ in 0..3 {
-            site.publish_due();
             site.now += 300;
+            site.publish_due();
         }
     }
     site
@@ -110,13 +111,12 @@ fn with_retired() -> Site {
 #[test]
 fn keys_that_cannot_be_removed_do_not_eat_the_budget() {
     let mut site = with_retired();
-    site.settings.writes = 100_000;
     site.now += DAY;
     let (mut alarms, mut writes) = (0, 0);
     let begin = site.now;
     while let Some(alarm) = site.arm() {
         site.now = site.now.max(alarm);
-        if site.now > begin + 3600 || alarms > 2000 {
+        if site.now > begin + 8 * HOUR || alarms > 2000 {
             break;
         }
         alarms += 1;
@@ -147,9 +147,10 @@ fn keys_that_cannot_be_removed_do_not_eat_the_budget() {
             .expect("end");
         site.save();
     }
+    assert!(writes > 0, "there is something to remove");
     assert!(
-        alarms < 200 && writes < 100,
-        "{alarms} alarms, {writes} removals tried in an hour"
+        alarms < 200 && writes < 30,
+        "{alarms} alarms, {writes} removals tried in eight hours"
     );
 }
 
@@ -164,12 +165,16 @@ fn puts_that_fail_while_a_head_is_incomplete_do_not_eat_the_budget() {
     site.import(records.collect());
     site.save();
     site.now += 400;
+    // Of this day's writes one is left for a part, and the head waits for the other part.
+    site.settings.writes = 3 + (DAY / 2 - 400_u32).div_ceil(300);
+    site.publish_due();
+    let keys: Vec<_> = site.kv.keys().collect();
+    assert!(
+        matches!(*keys, [key] if key.starts_with(part::PREFIX)),
+        "{keys:?}"
+    );
+    site.settings.writes = 1000;
     let mut first = 0;
-    let cell = std::cell::Cell::new(0);
-    site.publish_where(|_| {
-        cell.set(cell.get() + 1);
-        cell.get() < 2
-    });
     let begin = site.now;
     let before = site.writes;
     while let Some(alarm) = site.arm() {
@@ -182,7 +187,7 @@ fn puts_that_fail_while_a_head_is_incomplete_do_not_eat_the_budget() {
         site.save();
     }
     assert!(
-        first <= 5,
+        (1..=5).contains(&first),
         "{first} alarms, {} writes in ten minutes of a KV that refuses",
         site.writes - before
     );

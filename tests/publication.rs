@@ -11,14 +11,15 @@ use tally::base::limits::HOUR_SECONDS as HOUR;
 use tally::base::time::DAY;
 use tally::books::publication::{Action, StaleEntry};
 use tally::books::rows::Rows;
-use tally::books::takeover::{Found, Section, Want};
+use tally::books::takeover::{Found, FoundPart, Section, Want};
 use tally::books::tally::Tally;
 use tally::model::page::Entry;
+use tally::model::place::{Range, place};
 use tally::model::reason::Reason;
 use tally::model::record::{Period, Record};
 use tally::published::budget::Budget;
 use tally::published::head::{Adopted, HEAD, Published};
-use tally::published::part::Part;
+use tally::published::part::{self, Part};
 
 /// The midnight after the first day's noon.
 const MIDNIGHT: u32 = START + DAY / 2;
@@ -538,7 +539,8 @@ fn restore(site: &mut Site, kv: &Site) {
             }
             Some(Want::Part(key, range)) => {
                 let part = Part::read(kv.kv[&key].clone(), 0).expect("a part");
-                let found = site.tally.found_part(&site.store, range, Some(&part), now);
+                let part = FoundPart::Part(part);
+                let found = site.tally.found_part(&site.store, range, &part, now);
                 found.expect("room");
             }
             Some(want) => unreachable!("{want:?}"),
@@ -639,6 +641,59 @@ fn an_entry_is_only_written_where_it_may_be() {
     assert!(!stale(Entry::Count(3), 5).is_unknown());
     assert_eq!(stale(Entry::Count(3), 5).known_action(), Write(5));
     assert_eq!(stale(Entry::Count(3), 0).known_action(), Remove);
+}
+
+/// What stands under the keys of parts may be anything; the ledger takes what it can read, tells how
+/// much it could not, and removes only what it has read.
+#[test]
+fn parts_that_cannot_be_read_are_left_and_counted() {
+    let before = large(5000);
+    let head = Published::read(before.kv[HEAD].clone()).expect("a head");
+    let key = |range: &Range| part::key(&head.head.deployment, *range);
+    let ranges = head.ranges();
+    assert!(ranges.len() >= 4);
+    let mut site = Site::unadopted();
+    site.now = before.now;
+    let found = site.tally.found_head(&site.store, &head, at(site.now));
+    found.expect("rows");
+    let part = |range: &Range| Part::read(before.kv[&key(range)].clone(), 0);
+    let mut damaged = before.kv[&key(&ranges[2])].clone();
+    let end = damaged.len() - 10;
+    damaged[end..].fill(0xff);
+    let damaged = FoundPart::Part(Part::read(damaged, 0).expect("a part"));
+    let another = FoundPart::Part(part(&ranges[3]).expect("a part"));
+    for hour in [0, HOUR] {
+        site.now = before.now + hour;
+        for (range, found) in [
+            (ranges[0], &FoundPart::Nothing),
+            (ranges[1], &FoundPart::Unreadable),
+            (ranges[3], &another),
+            (ranges[2], &damaged),
+        ] {
+            let asked = site
+                .tally
+                .found_part(&site.store, range, found, at(site.now));
+            let waits = hour == 0 && matches!(found, FoundPart::Nothing | FoundPart::Unreadable);
+            assert_eq!(asked.is_err(), waits, "{found:?}");
+        }
+    }
+    restore(&mut site, &before);
+    let missing = |n: &u32| {
+        let place = place(&head.head.secret, &long(*n));
+        ranges[..2].iter().any(|range| range.holds(place))
+    };
+    let lost: Vec<u32> = (0..5000).filter(missing).collect();
+    let unread = (0..5000).filter(|n| !missing(n) && site.views(long(*n)) == 0);
+    assert_eq!(unread.count(), 1, "the last post of the damaged part");
+    assert!(lost.iter().all(|n| site.views(long(*n)) == 0));
+    site.tally.publish_again();
+    site.kv.clone_from(&before.kv);
+    site.settle(2 * HOUR);
+    let adopted = site.published().head.summary.adopted.expect("an end");
+    assert_eq!(adopted.left, 3);
+    for (range, stays) in ranges.iter().zip([true, true, true, false]) {
+        assert_eq!(site.kv.contains_key(&key(range)), stays, "{}", range.name());
+    }
 }
 
 #[test]

@@ -137,6 +137,15 @@ impl PublishState {
         self.retired.extend(keys.into_iter().map(|key| (now, key)));
     }
 
+    /// The keys that are to be removed now, at most so many.
+    fn retired_keys(&self, most: u32, now: Time) -> Vec<String> {
+        // Until there is another head, readers use the old one.
+        let is_over = |since: &Time| !self.incomplete && since.plus(HOUR_SECONDS) <= now;
+        let over = self.retired.iter().filter(|(since, _)| is_over(since));
+        let most = MOST_RETIRED.min(most as usize);
+        over.take(most).map(|(_, key)| key.clone()).collect()
+    }
+
     /// Notes that another deployment publishes here.
     pub(super) fn refuse(&mut self, now: Time) {
         self.refused = Some(now);
@@ -520,23 +529,16 @@ impl Tally {
         };
         self.publishing.queue = publish.stale_parts(share.min(MOST_PARTS));
         let parts = self.publishing.queue.len() as u32;
+        let retired = publish.retired_keys(most.saturating_sub(parts), now);
         let for_entries = budget.beside_head(publish.parts_aside(), now, settings);
-        let for_entries = for_entries.unwrap_or_default().saturating_sub(parts);
+        let for_entries = for_entries.unwrap_or_default();
+        let for_entries = for_entries.saturating_sub(parts + retired.len() as u32);
         // Before they are taken over, entries that others wrote must stay as they are.
         let entries = match self.is_taken_over() && (parts == 0 || parts < share) {
             true => self.stale_entries(for_entries as usize, now),
             false => Vec::new(),
         };
         let publish = &mut self.state.publish;
-        let retired = publish.retired.iter();
-        // Until there is another head, readers use the old one.
-        let is_over = |since: &Time| !publish.incomplete && since.plus(HOUR_SECONDS) <= now;
-        let left = most.saturating_sub(parts + entries.len() as u32);
-        let retired: Vec<_> = retired
-            .filter(|(since, _)| is_over(since))
-            .take(MOST_RETIRED.min(left as usize))
-            .map(|(_, key)| key.clone())
-            .collect();
         self.publishing.head = publish.changed || parts > 0;
         publish.published = now;
         self.publishing.is_stalled = true;
@@ -659,7 +661,7 @@ impl Tally {
         now: Time,
         settings: &Settings,
     ) -> Result<Option<Write>, Error> {
-        if let Some(part) = self.next_part(rows, now)? {
+        if let Some(part) = self.next_part(rows, now, settings)? {
             return Ok(Some(part));
         }
         if !std::mem::take(&mut self.publishing.head) {
@@ -693,7 +695,12 @@ impl Tally {
         self.state.publish.budget.spend(writes, now);
     }
 
-    fn next_part(&mut self, rows: &impl Rows, now: Time) -> Result<Option<Write>, Error> {
+    fn next_part(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<Option<Write>, Error> {
         while let Some(range) = self.publishing.queue.pop_front() {
             if let Some(writer) = self.assemble(rows, range, PART_BYTES)? {
                 let deployment = self.state.deployment;
@@ -704,12 +711,16 @@ impl Tally {
                     at: now,
                 }));
             }
-            if let Some(halves) = self.state.publish.split(range) {
+            let Some([half, other]) = self.state.publish.split(range) else {
+                continue;
+            };
+            // One of them takes the write that was set aside for both.
+            let budget = self.state.publish.budget;
+            if budget.beside_head(0, now, settings) > Some(0) {
                 self.reserve(1, now);
-                for half in halves.into_iter().rev() {
-                    self.publishing.queue.push_front(half);
-                }
+                self.publishing.queue.push_front(other);
             }
+            self.publishing.queue.push_front(half);
         }
         Ok(None)
     }
@@ -826,10 +837,12 @@ impl Tally {
         Ok(())
     }
 
-    /// Ends a publication that must not be, because another deployment publishes here.
+    /// Ends a publication that must not be, because another deployment publishes here. It has cost the
+    /// write of a notice.
     pub fn refuse(&mut self, now: Time) {
         let publish = &mut self.state.publish;
         publish.budget.refund(self.publishing.reserved, now);
+        publish.budget.spend(1, now);
         self.publishing.reserved = 0;
         publish.change();
         publish.refuse(now);

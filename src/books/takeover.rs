@@ -38,12 +38,23 @@ pub(super) struct Restoring {
     deployment: Key,
     secret: Key,
     depths: Vec<u8>,
-    /// Which parts are done.
-    done: Vec<bool>,
+    /// How far each part is.
+    parts: Vec<Progress>,
     since: Time,
     /// What the head's ledger had taken over itself.
     adopted: Option<Adopted>,
     left: u32,
+}
+
+/// How far a part is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Progress {
+    /// It is still to be read.
+    Waiting,
+    /// All of it was read.
+    Restored,
+    /// Not all of it could be read. It stays in Workers KV.
+    Lost,
 }
 
 /// What has to be read from Workers KV next.
@@ -68,6 +79,17 @@ pub enum Found {
     Count(u64),
     /// Something else.
     Other,
+}
+
+/// What Workers KV has under the key of a part.
+#[derive(Debug)]
+pub enum FoundPart {
+    /// Nothing.
+    Nothing,
+    /// A part.
+    Part(Part),
+    /// Something that cannot be read.
+    Unreadable,
 }
 
 /// A section of the list of what is in Workers KV.
@@ -156,43 +178,45 @@ impl Tally {
             deployment: head.deployment,
             secret: head.secret,
             depths: head.parts.iter().map(|part| part.depth).collect(),
-            done: vec![false; head.parts.len()],
+            parts: vec![Progress::Waiting; head.parts.len()],
             since: now,
             adopted: head.summary.adopted,
             left: 0,
         };
         if let Some(inline) = published.inline() {
-            restoring.left = self.restore(rows, inline, now)?;
+            (_, restoring.left) = self.restore(rows, inline, now)?;
         }
         self.state.takeover = Takeover::Restoring(restoring);
         self.end_restoring(now);
         Ok(())
     }
 
-    /// A part was read; `None` where there is none.
+    /// A part was asked for. One that is not there, or cannot be read, is asked for again for an hour,
+    /// because what was just published may not be found everywhere yet; then it counts as left.
     pub fn found_part(
         &mut self,
         rows: &impl Rows,
         range: Range,
-        part: Option<&Part>,
+        found: &FoundPart,
         now: Time,
     ) -> Result<(), Error> {
         let Takeover::Restoring(restoring) = &self.state.takeover else {
             return Ok(());
         };
-        let Some(index) = restoring.undone(range) else {
+        let Some(index) = restoring.waiting(range) else {
             // Another attempt was quicker.
             return Ok(());
         };
-        let part = part.filter(|part| part.is(&restoring.deployment, range));
-        // What was just published may not be found everywhere yet.
-        if part.is_none() && restoring.since.distance(now) < HOUR_SECONDS {
-            return Err(Error::Unpublished);
-        }
-        let left = part.map_or(Ok(0), |part| self.restore(rows, part, now))?;
+        let (progress, left) = match found {
+            FoundPart::Part(part) if part.is(&restoring.deployment, range) => {
+                self.restore(rows, part, now)?
+            }
+            _ if restoring.since.distance(now) < HOUR_SECONDS => return Err(Error::Unpublished),
+            _ => (Progress::Lost, 1),
+        };
         if let Takeover::Restoring(restoring) = &mut self.state.takeover {
-            restoring.done[index] = true;
-            restoring.left += left;
+            restoring.parts[index] = progress;
+            restoring.left = restoring.left.saturating_add(left);
         }
         self.end_restoring(now);
         Ok(())
@@ -203,13 +227,12 @@ impl Tally {
         let Takeover::Restoring(restoring) = &self.state.takeover else {
             return;
         };
-        if restoring.done.contains(&false) {
+        if restoring.parts.contains(&Progress::Waiting) {
             return;
         }
-        let ranges = restoring.ranges();
-        let keys = ranges
-            .iter()
-            .map(|range| part::key(&restoring.deployment, *range));
+        let parts = restoring.ranges().into_iter().zip(&restoring.parts);
+        let restored = parts.filter(|(_, progress)| **progress == Progress::Restored);
+        let keys = restored.map(|(range, _)| part::key(&restoring.deployment, range));
         let keys: Vec<_> = keys.collect();
         let (adopted, left) = (restoring.adopted, restoring.left);
         self.state.publish.retire(keys, now);
@@ -225,12 +248,22 @@ impl Tally {
         }
     }
 
-    /// Adds the posts of a part to those that are there; how many there was no room for.
-    fn restore(&mut self, rows: &impl Rows, part: &Part, now: Time) -> Result<u32, Error> {
+    /// Adds the posts of a part to those that are there; how many of them could not be read, or had no
+    /// room.
+    fn restore(
+        &mut self,
+        rows: &impl Rows,
+        part: &Part,
+        now: Time,
+    ) -> Result<(Progress, u32), Error> {
+        let mut progress = Progress::Restored;
         let mut left = 0;
         for line in part.lines() {
-            let line: Line = line?;
-            let id = PostId::parse(line.id.to_owned())?;
+            let Ok((id, theirs)) = line.and_then(|line| read(&line)) else {
+                progress = Progress::Lost;
+                left += 1;
+                continue;
+            };
             if !self.has_room(rows, &id)? {
                 left += 1;
                 continue;
@@ -240,8 +273,8 @@ impl Tally {
                 // The owner has set it since.
                 continue;
             }
-            record.add(&line.record()?.until(now));
-            let entry = match line.entry {
+            record.add(&theirs.record.until(now));
+            let entry = match theirs.entry {
                 // It may have been written since.
                 Entry::None => Entry::Unasked,
                 entry => entry,
@@ -249,7 +282,7 @@ impl Tally {
             self.put(rows, id, Post { record, entry }, now)?;
         }
         self.fold_soon();
-        Ok(left)
+        Ok((progress, left))
     }
 
     /// The entry of one post was read.
@@ -369,16 +402,25 @@ impl Restoring {
         let ranges = self.ranges();
         let index = match post {
             Some(post) => find(&ranges, |range| *range, place(&self.secret, post.as_str())),
-            None => self.done.iter().position(|done| !done)?,
+            None => self.parts.iter().position(is_waiting)?,
         };
         let range = *ranges.get(index)?;
         let want = || Want::Part(part::key(&self.deployment, range), range);
-        (self.done.get(index) == Some(&false)).then(want)
+        self.parts.get(index).is_some_and(is_waiting).then(want)
     }
 
-    /// The index of a part that is not done.
-    fn undone(&self, range: Range) -> Option<usize> {
+    /// The index of a part that is still to be read.
+    fn waiting(&self, range: Range) -> Option<usize> {
         let index = self.ranges().iter().position(|one| *one == range)?;
-        (!self.done[index]).then_some(index)
+        is_waiting(&self.parts[index]).then_some(index)
     }
+}
+
+fn is_waiting(part: &Progress) -> bool {
+    *part == Progress::Waiting
+}
+
+/// A post as a part has it.
+fn read(line: &Line) -> Result<(PostId, Post), Error> {
+    Ok((PostId::parse(line.id.to_owned())?, line.post()?))
 }

@@ -60,7 +60,8 @@ pub struct Summary {
 pub struct Adopted {
     /// Entries that were counts, and were taken over.
     pub posts: u32,
-    /// Entries that were left alone: those that were no counts, and those that there was no room for.
+    /// What was left alone: entries that are no counts, posts that there was no room for, and parts or
+    /// posts of a head that could not be read.
     pub left: u32,
 }
 

@@ -25,7 +25,7 @@ use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::books::publication::{Action, Outcomes, Publication, StaleEntry};
 use crate::books::rows::Rows;
-use crate::books::takeover::Want;
+use crate::books::takeover::{FoundPart, Want};
 use crate::books::tally::{Ping, Tally};
 use crate::edge::platform::kv::{self, Namespace};
 use crate::edge::platform::rpc::{to_js, unavailable};
@@ -292,12 +292,20 @@ impl Inner {
                 }),
             },
             Want::Part(key, range) => {
-                let bytes = self.views.bytes(&key).await?;
-                let part = bytes.and_then(|bytes| Part::read(bytes, 0).ok());
-                if part.is_none() {
+                let found = match self
+                    .views
+                    .bytes(&key)
+                    .await?
+                    .map(|bytes| Part::read(bytes, 0))
+                {
+                    Some(Ok(part)) => FoundPart::Part(part),
+                    Some(Err(_)) => FoundPart::Unreadable,
+                    None => FoundPart::Nothing,
+                };
+                if !matches!(found, FoundPart::Part(_)) {
                     worker::console_error!("ledger: {key} is missing or cannot be read");
                 }
-                self.change(|tally, rows, now| tally.found_part(rows, range, part.as_ref(), now))
+                self.change(|tally, rows, now| tally.found_part(rows, range, &found, now))
             }
             Want::Entry(post) => {
                 let found = self.views.entry(&post).await?;
@@ -324,23 +332,28 @@ impl Inner {
         self.books.commit_then(answer)
     }
 
+    /// Works on the books. Where storage fails, they are read anew, because the work may be half done.
+    fn attempt<T>(
+        &self,
+        work: impl FnOnce(&mut Tally, &Books, Time) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let now = now();
+        let done = self.books.stored.with(|tally, rows| work(tally, rows, now));
+        if let Err(error @ (Error::Unreadable | Error::Unavailable)) = done {
+            self.books.fail(error);
+        }
+        done
+    }
+
     /// Changes the books, and sets the alarm that follows from it. To be committed before it is told.
     fn change<T>(
         &self,
         work: impl FnOnce(&mut Tally, &Books, Time) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let now = now();
-        let changed = self.books.stored.with(|tally, rows| {
+        let (done, alarm) = self.attempt(|tally, rows, now| {
             let done = work(tally, rows, now)?;
             Ok((done, tally.arm(now, &self.settings)))
-        });
-        if let Err(error) = changed
-            && error != Error::TooManyPosts
-        {
-            // The change may be half done.
-            self.books.fail(error);
-        }
-        let (done, alarm) = changed?;
+        })?;
         if let Some(at) = alarm {
             self.books.stored.set_alarm(at.millis());
         }
@@ -356,8 +369,7 @@ impl Inner {
     }
 
     async fn publish(&self) -> Result<(), Error> {
-        let stored = &self.books.stored;
-        let want = stored.with(|tally, rows| tally.want(rows, None))?;
+        let want = self.attempt(|tally, rows, _| tally.want(rows, None))?;
         if let Some(want) = want
             && let Err(error) = self.take_over(want).await
         {
@@ -365,7 +377,7 @@ impl Inner {
             worker::console_error!("ledger: Workers KV is not taken over: {error}");
         }
         let settings = &self.settings;
-        let begun = stored.with(|tally, rows| tally.begin(rows, now(), settings))?;
+        let begun = self.attempt(|tally, rows, now| tally.begin(rows, now, settings))?;
         // What is published is on the disk, and so is what it costs; and what no longer matters is gone.
         self.committed().await?;
         let Some(publication) = begun else {
@@ -432,10 +444,10 @@ impl Inner {
 
     /// Writes what is to be published: parts, then the head that tells of them, then entries.
     async fn write_all(&self, publication: Publication) -> Result<Outcomes, Error> {
-        let stored = &self.books.stored;
+        let settings = &self.settings;
         let mut outcomes = Outcomes::default();
         while let Some(write) =
-            stored.with(|tally, rows| tally.next_write(rows, now(), &self.settings))?
+            self.attempt(|tally, rows, now| tally.next_write(rows, now, settings))?
         {
             outcomes.writes += 1;
             if self.views.write(&write.key, &write.bytes).await.is_err() {
