@@ -328,7 +328,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
 
     test("a post that is none is refused beside the field, in words", async () => {
       const page = await open();
-      await page.getByLabel("Post", { exact: true }).fill(":snapshot");
+      await page.getByLabel("Post", { exact: true }).fill(":head");
       await page.getByRole("button", { name: "Show" }).click();
       const told = await until(() => page.textContent("#wrong"), Boolean, 5);
       assert.match(told, /^A post is 1 to 512 bytes/);

@@ -62,11 +62,11 @@ describe("publishing", { concurrency: true }, () => {
       await published(tally, "a", 101);
       const after = await until(() => tally.kv(), ({ entries }) => entries.a === "101");
       assert.equal(after.entries.a, "101");
-      // Two snapshots and two entries, where the pings took long enough for a publication amid them.
+      // Two heads and two entries, where the pings took long enough for a publication amid them.
       assert.ok(writes(after) - before <= 4, `${writes(after) - before} writes`);
     }));
 
-  test("a budget of 20 writes is not exceeded by any number of pings, and the first is for the snapshot", () =>
+  test("a budget of 20 writes is not exceeded by any number of pings, and the first is for the head", () =>
     alone({ vars: { KV_WRITES_PER_DAY: 20 } }, async (tally) => {
       const end = Date.now() + 5000;
       let pings = 0;
@@ -78,8 +78,8 @@ describe("publishing", { concurrency: true }, () => {
       assert.ok((await read(tally, "/stats")).kv.writes <= 20);
     }));
 
-  test("what the snapshots of the day leave of the budget goes to the posts furthest behind", async () => {
-    // As many snapshots as the rest of the day takes, and about 40 entries.
+  test("what the heads of the day leave of the budget goes to the posts furthest behind", async () => {
+    // As many heads as the rest of the day takes, and about 40 entries.
     const rest = Math.ceil((86_400 - (Math.floor(Date.now() / 1000) % 86_400)) / 3);
     await alone({ vars: { PUBLISH_SECONDS: 3, KV_WRITES_PER_DAY: rest + 40 } }, async (tally) => {
       await counts(tally, "first", 1);

@@ -139,7 +139,7 @@ pub fn preflight(readers: Option<&str>) -> Reply {
     respond(204, &JsValue::NULL, &headers)
 }
 
-/// An answer from the snapshot, which can be given more than once.
+/// An answer from what is published, which can be given more than once.
 pub struct Published {
     etag: String,
     body: JsString,

@@ -1,4 +1,4 @@
-//! Requests about posts' views: pings go to the ledger, reads to the published snapshot, and the
+//! Requests about posts' views: pings go to the ledger, reads to what is published, and the
 //! owner's to the ledger again.
 
 pub mod counter;
