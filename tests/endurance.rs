@@ -251,28 +251,53 @@ fn three_keys_that_fail_do_not_starve_others_after_eviction() {
     assert_eq!(offered.len(), 17);
 }
 
-/// The journal is emptied of old marks while it grows.
-#[test]
-fn a_busy_site_over_many_pages_has_no_alarm_every_second() {
+/// Random numbers, the same ones every time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        (self.0 >> 33) % most
+    }
+}
+
+/// A site of many posts with long ids, over many pages.
+fn wide() -> Site {
     let mut site = Site::new(vec![]);
-    let id = |n: u32| format!("{n:05}{}", "x".repeat(500));
-    for k in 0..16u32 {
-        let records = (0..1000).map(|n| {
+    for first in (0..WIDE).step_by(1000) {
+        let records = (first..first + 1000).map(|n| {
             let mut record = Record::default();
             record.view(at(START));
-            (post(id(k * 1000 + n)), record)
+            (post(wide_id(n)), record)
         });
         site.import(records.collect());
         site.save();
     }
-    let mut x = 1u64;
-    let mut ping = |site: &mut Site| {
-        x = x
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        let n = (x >> 33) as u32 % 16000;
-        site.ping(id(n), None, Some(&format!("v{x}")));
-    };
+    site
+}
+
+const WIDE: u64 = 16_000;
+
+fn wide_id(n: u64) -> String {
+    format!("{n:05}{}", "x".repeat(500))
+}
+
+/// A new visitor views one of its posts.
+fn view_wide(site: &mut Site, random: &mut Random) {
+    let n = random.below(WIDE);
+    let visitor = format!("v{}", random.0);
+    site.ping(wide_id(n), None, Some(&visitor));
+}
+
+/// The journal is emptied of old marks while it grows.
+#[test]
+fn a_busy_site_over_many_pages_has_no_alarm_every_second() {
+    let mut site = wide();
+    let mut random = Random(1);
+    let mut ping = |site: &mut Site| view_wide(site, &mut random);
     ping(&mut site);
     site.save();
     site.settings.dedupe = 60; // the first mark is due after 60 s and BUSY_SECONDS
@@ -302,25 +327,12 @@ fn a_busy_site_over_many_pages_has_no_alarm_every_second() {
 /// Also where one save takes many pings of many pages.
 #[test]
 fn the_journal_is_bounded_under_batches() {
-    let mut site = Site::new(vec![]);
-    let id = |n: u32| format!("{n:05}{}", "x".repeat(500));
-    for k in 0..16u32 {
-        let records = (0..1000).map(|n| {
-            let mut record = Record::default();
-            record.view(at(START));
-            (post(id(k * 1000 + n)), record)
-        });
-        site.import(records.collect());
-        site.save();
-    }
-    let mut x = 1u64;
+    let mut site = wide();
+    let mut random = Random(1);
     let mut most = 0;
     for _ in 0..200 {
         for _ in 0..256 {
-            x = x
-                .wrapping_mul(6364136223846793005)
-                .wrapping_add(1442695040888963407);
-            site.ping(id((x >> 33) as u32 % 16000), None, Some(&format!("v{x}")));
+            view_wide(&mut site, &mut random);
         }
         site.save();
         let rows = site.store.rows.borrow();
@@ -332,19 +344,6 @@ fn the_journal_is_bounded_under_batches() {
         );
     }
     assert!(most <= 2 << 20, "the journal had {most} bytes");
-}
-
-/// Random numbers, the same ones every time.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6364136223846793005)
-            .wrapping_add(1442695040888963407);
-        (self.0 >> 33) % most
-    }
 }
 
 /// Views, imports, deletions, new settings, failed saves, crashes and days that pass, on more posts than
