@@ -71,6 +71,30 @@ describe("a large site", () => {
     }));
 });
 
+describe("a part that is missing or damaged", () => {
+  test("is an error for its posts, and never a zero; the others are right", async () => {
+    const published = await withServer({}, async (tally) => {
+      await fill(tally, 6000);
+      return tally.kv("GET", "/bytes");
+    });
+    const [missing, damaged] = Object.keys(published).filter((key) => key.startsWith(":page:"));
+    delete published[missing];
+    published[damaged] = Buffer.from(published[damaged], "base64").subarray(0, -1).toString("base64");
+    await withServer({}, async (tally) => {
+      await tally.kv("PUT", "/bytes", published);
+      const seen = new Set();
+      for (let n = 0; n < 40; n++) {
+        const { status, body } = await request(tally.url, `/views/${encoded(n)}`);
+        const told = JSON.parse(body);
+        if (status === 200) assert.equal(told.views, views(n));
+        seen.add(told.error?.code ?? status);
+      }
+      assert.deepEqual([...seen].sort(), [200, "unpublished", "unreadable"]);
+      assert.equal((await read(tally, "/stats")).posts, 6000);
+    });
+  });
+});
+
 describe("what was published", () => {
   for (const posts of [3, 6000]) {
     test(`restores ${posts} posts of a ledger that has lost its storage`, async () => {
