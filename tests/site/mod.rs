@@ -282,8 +282,10 @@ impl Site {
         }
         for key in begun.retired {
             outcomes.writes += 1;
-            self.kv.remove(&key);
-            outcomes.retired.push(key);
+            if takes(&key) {
+                self.kv.remove(&key);
+                outcomes.retired.push(key);
+            }
         }
         outcomes
     }
