@@ -139,6 +139,22 @@ describe("a document", () => {
     });
   }
 
+  for (const [name, begin, line, end] of [
+    ["CSV", "", (n) => `${n},1\n`, ""],
+    ["JSON lines", "", (n) => `{"post":"${n}","views":1}\n`, ""],
+    ["a JSON object", "{", (n) => `"${n}":1${n < 49_999 ? "," : ""}`, "}"],
+  ])
+    test(`of 50,000 short posts in ${name} is sent in parts that the Worker takes`, () =>
+      alone(async (tally) => {
+        const body = begin + Array.from({ length: 50_000 }, (_, n) => line(n)).join("") + end;
+        const whole = await request(tally.url, "/import", { method: "POST", headers: { Authorization: `Bearer ${SECRET}` }, body });
+        assert.equal(whole.status, 413, whole.body);
+        assert.equal(JSON.parse(whole.body).error.code, "too_many_in_import");
+        const { status, output } = await imports(tally.url, fileOf(body, "short"));
+        assert.equal(status, 0, output);
+        assert.equal(sorted(await exported(tally)).length, 50_000);
+      }));
+
   test("that is none, or a file with nothing in it, is refused", async () => {
     const before = sorted(await exported(tally));
     for (const text of [

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use tally::base::count::parse_views;
 use tally::base::error::Error;
 use tally::base::id::PostId;
-use tally::base::limits::MAX_COUNT as MAX;
+use tally::base::limits::{MAX_COUNT as MAX, MAX_IMPORT_POSTS};
 use tally::base::time::{DAY, Time};
 use tally::http::portable::{Format, count_body};
 use tally::model::record::Record;
@@ -395,5 +395,31 @@ proptest! {
             let _ = read(text);
             let _ = count_body(text);
         }
+    }
+}
+
+/// An import of the shortest posts is refused before it takes much memory.
+#[test]
+fn an_import_has_a_bound_in_posts() {
+    for (format, begin, end) in [
+        (Format::Csv, "", ""),
+        (Format::Ndjson, "", ""),
+        (Format::Json, "{\"posts\":[", "]}"),
+        (Format::Json, "{", "}"),
+    ] {
+        let text = |posts: usize| {
+            let post = |n| match (format, begin) {
+                (Format::Csv, _) => format!("{n},1\n"),
+                (Format::Ndjson, _) => format!("{{\"post\":\"{n}\",\"views\":1}}\n"),
+                (Format::Json, "{") => format!("\"{n}\":1,"),
+                (Format::Json, _) => format!("{{\"post\":\"{n}\",\"views\":1}},"),
+            };
+            let all: String = (0..posts).map(post).collect();
+            format!("{begin}{}{end}", all.trim_end_matches(','))
+        };
+        let read = |posts| format.read(&text(posts), Time::from_seconds(0));
+        let most = read(MAX_IMPORT_POSTS).expect("as many as may be");
+        assert_eq!(most.len(), MAX_IMPORT_POSTS);
+        assert_eq!(read(MAX_IMPORT_POSTS + 1), Err(Error::TooManyInImport));
     }
 }

@@ -4,7 +4,8 @@
 //! What the platform said goes to the log.
 
 use crate::base::limits::{
-    DAYS, MAX_COUNT, MAX_ID_BYTES, MAX_LABEL, MAX_LIMIT, MAX_NAME_BYTES, MAX_POST_BYTES, MAX_POSTS,
+    DAYS, MAX_COUNT, MAX_ID_BYTES, MAX_IMPORT_POSTS, MAX_LABEL, MAX_LIMIT, MAX_NAME_BYTES,
+    MAX_POST_BYTES, MAX_POSTS,
 };
 
 /// A request that was refused or could not be served. Nothing was counted, except where
@@ -61,6 +62,8 @@ pub enum Error {
     InvalidCount,
     /// A body of more bytes than these.
     BodyTooLarge(usize),
+    /// An import of more than [`MAX_IMPORT_POSTS`] posts.
+    TooManyInImport,
     /// An import that cannot be read, and the line where that shows.
     InvalidImport(u32),
     /// An import with a time more than a day ahead, and the line where it stands.
@@ -117,6 +120,7 @@ impl Error {
             Error::InvalidFormat => (400, "invalid_format"),
             Error::InvalidMode => (400, "invalid_mode"),
             Error::InvalidCount => (400, "invalid_count"),
+            Error::TooManyInImport => (413, "too_many_in_import"),
             Error::InvalidImport(_) => (400, "invalid_import"),
             Error::FutureTime(_) => (400, "future_time"),
             Error::UnknownList => (400, "unknown_list"),
@@ -183,6 +187,10 @@ impl std::fmt::Display for Error {
                 r#"The body is a count, an integer from 0 to {MAX_COUNT}, or {{"views":count}}"#
             ),
             Error::BodyTooLarge(most) => write!(f, "This body may have at most {most} bytes"),
+            Error::TooManyInImport => write!(
+                f,
+                "An import has at most {MAX_IMPORT_POSTS} posts; `npm run import` sends more in parts"
+            ),
             Error::InvalidImport(line) => write!(
                 f,
                 "Line {line} is not a post with its views; nothing was imported"

@@ -12,6 +12,9 @@ pub const MAX_POST_BYTES: usize = 512;
 pub const MAX_ID_BYTES: usize = 128;
 /// The most posts that one request asks for.
 pub const MAX_POSTS: usize = 100;
+/// The most posts in one import, for the memory and the CPU time of the ledger: the shortest take ten
+/// bytes of the body and some hundred of memory.
+pub const MAX_IMPORT_POSTS: usize = 20_000;
 /// The longest top list.
 pub const MAX_LIMIT: u32 = 100;
 /// How many days a record keeps, up to its newest.

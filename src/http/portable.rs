@@ -20,7 +20,7 @@ mod csv;
 use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::base::limits::MAX_COUNT;
+use crate::base::limits::{MAX_COUNT, MAX_IMPORT_POSTS};
 use crate::base::time::{Day, Hour, Time};
 use crate::model::record::{Buckets, Record, Records};
 use serde::de::value::MapAccessDeserializer;
@@ -103,7 +103,8 @@ impl Format {
     }
 
     /// Reads records. The first line that is none is told by [`Error::InvalidImport`], or by
-    /// [`Error::FutureTime`] where it has views of a time after `latest`.
+    /// [`Error::FutureTime`] where it has views of a time after `latest`; more than
+    /// [`MAX_IMPORT_POSTS`] are refused as they are read.
     pub fn read(self, text: &str, latest: Time) -> Result<Records, Error> {
         let text = without_mark(text);
         match self {
@@ -303,12 +304,14 @@ fn read_document(text: &str, latest: Time) -> Result<Records, Error> {
     let mut document = Document {
         latest,
         is_late: false,
+        is_full: false,
         records: Vec::new(),
     };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = deserializer.deserialize_map(&mut document);
     match read.and_then(|()| deserializer.end()) {
         Ok(()) => Ok(document.records),
+        Err(_) if document.is_full => Err(Error::TooManyInImport),
         Err(error) => Err(match document.is_late {
             true => Error::FutureTime(error.line().max(1) as u32),
             false => Error::InvalidImport(error.line().max(1) as u32),
@@ -321,7 +324,20 @@ struct Document {
     latest: Time,
     /// Whether the last line was refused for its time.
     is_late: bool,
+    /// Whether a line was refused because there are too many.
+    is_full: bool,
     records: Records,
+}
+
+impl Document {
+    fn push(&mut self, record: (PostId, Record)) -> Result<(), Error> {
+        self.is_full = self.records.len() == MAX_IMPORT_POSTS;
+        if self.is_full {
+            return Err(Error::TooManyInImport);
+        }
+        self.records.push(record);
+        Ok(())
+    }
 }
 
 impl<'de> Visitor<'de> for &mut Document {
@@ -365,8 +381,7 @@ impl<'de> Visitor<'de> for OfKey<'_> {
         let Views(views) = AnyViews.visit_u64(views)?;
         let mut record = Record::default();
         record.set(views);
-        self.document.records.push((self.post, record));
-        Ok(())
+        self.document.push((self.post, record)).map_err(E::custom)
     }
 
     fn visit_str<E: de::Error>(self, text: &str) -> Result<(), E> {
@@ -408,8 +423,7 @@ impl<'de> Visitor<'de> for OfLine<'_> {
             self.0.is_late = true;
             return Err(Map::Error::custom("a time in the future"));
         }
-        self.0.records.push(line.record());
-        Ok(())
+        self.0.push(line.record()).map_err(Map::Error::custom)
     }
 }
 
@@ -423,7 +437,14 @@ fn read_lines(text: &str, latest: Time) -> Result<Records, Error> {
         Ok(Object(line)) => Ok(line.record()),
         Err(_) => Err(Error::InvalidImport(number)),
     };
-    lines.map(read).collect()
+    let records: Records = lines
+        .map(read)
+        .take(MAX_IMPORT_POSTS + 1)
+        .collect::<Result<_, _>>()?;
+    match records.len() > MAX_IMPORT_POSTS {
+        true => Err(Error::TooManyInImport),
+        false => Ok(records),
+    }
 }
 
 /// The types above have text keys and finite numbers, which always serialize.

@@ -3,6 +3,7 @@
 use super::{Line, Times, Views};
 use crate::base::error::Error;
 use crate::base::id::PostId;
+use crate::base::limits::MAX_IMPORT_POSTS;
 use crate::base::time::Time;
 use crate::model::record::{Record, Records};
 use csv_core::ReadFieldResult;
@@ -53,6 +54,9 @@ pub(super) fn read(text: &str, latest: Time) -> Result<Records, Error> {
             let read = parse(&cells).ok_or(Error::InvalidImport(line))?;
             if read.is_after(latest) {
                 return Err(Error::FutureTime(line));
+            }
+            if records.len() == MAX_IMPORT_POSTS {
+                return Err(Error::TooManyInImport);
             }
             records.push(read.record());
         }
