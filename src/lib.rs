@@ -83,7 +83,7 @@ pub fn fetch(request: Request, env: Env, context: Context) -> Result<JsValue, Js
         Ok(Route::Counter(name, action)) => {
             let format = reply::format(&request);
             let name = JsString::from(name.as_str());
-            match counter::call(&env, &name, action) {
+            match counter::call(&env, &name, action, &context) {
                 Ok(call) => return Ok(answer(&call, &name, format).into()),
                 Err(error) => reply::error(format, error),
             }

@@ -4,7 +4,7 @@
 //! counter example does, so that either continues where the other stopped.
 //!
 //! Over RPC it answers `increment(amount = 1)`, `decrement(amount = 1)` and `getCounterValue()`
-//! with the count. It rejects with a `TypeError` where the amount is not an integer within
+//! with the count, and `incrementEach(amounts)` with a `Float64Array` of the counts after each. It rejects with a `TypeError` where the amount is not an integer within
 //! ±(2^53 − 1), and with a `RangeError` where the count would leave that range; neither changes
 //! anything. Over HTTP (`stub.fetch`) `/increment`, `/decrement` and `/` answer the bare count.
 //!
@@ -21,7 +21,7 @@ use crate::http::route::Action;
 use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{JsString, Promise};
+use worker::js_sys::{Float64Array, JsString, Promise};
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::web_sys::Request;
 
@@ -68,6 +68,25 @@ impl Counter {
     /// Subtracts `amount`, as [`Counter::increment`] adds it.
     pub fn decrement(&self, amount: JsValue) -> Result<JsValue, JsValue> {
         self.add(-amount_of(&amount)?)
+    }
+
+    /// Adds each of `amounts`, integers, as if they came one by one, in one write. The count after each,
+    /// NaN where it would leave the range; or a promise of them.
+    #[wasm_bindgen(js_name = incrementEach)]
+    pub fn increment_each(&self, amounts: Vec<f64>) -> Result<JsValue, JsValue> {
+        let parsed = amounts.into_iter().map(Amount::from_number);
+        let amounts = parsed.collect::<Result<Vec<_>, _>>().map_err(to_js)?;
+        let count = |amount| match self.value.stored.add(amount) {
+            Ok(count) => Ok(count.number()),
+            Err(Error::OutOfRange) => Ok(f64::NAN),
+            Err(error) => Err(to_js(error)),
+        };
+        let counts = amounts.into_iter().map(count);
+        let counts = counts.collect::<Result<Vec<_>, _>>()?;
+        let told = self
+            .value
+            .commit_then(Float64Array::from(counts.as_slice()).into());
+        told.map_err(to_js)
     }
 
     /// Answers a request to the object itself.

@@ -2,6 +2,7 @@
 
 use crate::base::count::Count;
 use crate::base::error::Error;
+use super::Context;
 use crate::edge::platform::rpc::{from_js, unavailable};
 use crate::http::route::Action;
 use wasm_bindgen::prelude::*;
@@ -12,24 +13,40 @@ use worker::js_sys::{JsString, Promise};
 /// [`counted`] reads what it comes to.
 ///
 /// Nothing is asked twice: an increment whose answer was lost may have counted.
-pub fn call(env: &Env, name: &JsString, action: Action) -> Result<Promise, Error> {
+pub fn call(
+    env: &Env,
+    name: &JsString,
+    action: Action,
+    context: &Context,
+) -> Result<Promise, Error> {
     let bindings: &Bindings = env.unchecked_ref();
-    let object = bindings.counters().get_by_name(name);
-    let stub = object.map_err(unavailable)?;
+    let counters = bindings.counters();
     match action {
-        Action::Head | Action::Read => stub.get_counter_value(),
-        Action::Increment(amount) => stub.increment(amount.number()),
-        Action::Decrement(amount) => stub.decrement(amount.number()),
+        Action::Head | Action::Read => {
+            let stub = counters.get_by_name(name).map_err(unavailable)?;
+            stub.get_counter_value().map_err(unavailable)
+        }
+        Action::Increment(amount) => Ok(increment(&counters, name, amount.number(), context)),
+        Action::Decrement(amount) => Ok(increment(&counters, name, (-amount).number(), context)),
     }
-    .map_err(unavailable)
 }
 
 /// Reads what a [`call`] came to: the count, or what it was rejected with.
 pub fn counted(outcome: JsValue) -> Result<Count, Error> {
     match outcome.as_f64() {
+        Some(count) if count.is_nan() => Err(Error::OutOfRange),
         Some(count) => Count::from_number(count),
         None => Err(from_js(outcome)),
     }
+}
+
+// wasm-bindgen writes this path as it is into `build/tally.js`.
+#[wasm_bindgen(raw_module = "../src/lanes.js")]
+extern "C" {
+    /// Adds `amount` to a counter, together with what others ask of it meanwhile; a promise of the count,
+    /// NaN where it would leave the range.
+    #[wasm_bindgen(js_namespace = calls)]
+    fn increment(counters: &Namespace, name: &JsString, amount: f64, context: &Context) -> Promise;
 }
 
 #[wasm_bindgen]
@@ -46,10 +63,6 @@ extern "C" {
 
     /// A stub of a counter.
     type Stub;
-    #[wasm_bindgen(method, catch)]
-    fn increment(this: &Stub, amount: f64) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn decrement(this: &Stub, amount: f64) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = getCounterValue)]
     fn get_counter_value(this: &Stub) -> Result<Promise, JsValue>;
 }
