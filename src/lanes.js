@@ -25,53 +25,77 @@ export const calls = { increment };
 
 /**
  * For Rust: adds `amount` to the counter `name`; a promise of its count then, NaN where that would leave
- * the range.
+ * the range, or of the error.
  */
 function increment(namespace, name, amount, context) {
-  return combined(counters, name, amount, context, (amounts) => {
-    const counter = namespace.getByName(name);
-    return amounts.length === 1
-      ? counter.increment(amounts[0]).then(only)
-      : counter.incrementEach(Float64Array.from(amounts));
+  return combined(counters, name, amount, context, {
+    one: (amount) => namespace.getByName(name).increment(amount),
+    many: (amounts) => namespace.getByName(name).incrementEach(Float64Array.from(amounts)),
   });
 }
 
-const only = (answer) => [answer];
-
 /**
- * A promise of the answer to `item`, which `send` asks for: it takes all items of a call, and promises
- * their answers in the same order.
+ * A promise of the answer to `item`, or of the error that its call was rejected with. `one` calls the object
+ * of the key for one item, and `many` for several, whose answers it promises in the same order.
  */
-export function combined(lanes, key, item, context, send) {
+export function combined(lanes, key, item, context, ask) {
   let lane = lanes.get(key);
   if (lane === undefined) lanes.set(key, (lane = { lanes, key, calls: new Set(), waiting: [], trip: 0 }));
-  const { promise, resolve, reject } = Promise.withResolvers();
-  const asked = { item, resolve, reject, turn: undefined };
+  if (lane.waiting.length === 0 && mayLeave(lane)) return alone(lane, item, context, ask);
+  return together(lane, item, context, ask);
+}
+
+/** Makes a call for one who waits for nobody. */
+function alone(lane, item, context, ask) {
+  const call = begin(lane);
+  const told = (outcome) => {
+    end(lane, call);
+    return outcome;
+  };
+  const answered = promised(ask.one, item).then(told, told);
+  context.waitUntil(answered);
+  return answered;
+}
+
+/** Waits for the next call, or makes it where that may leave. */
+function together(lane, item, context, ask) {
+  const { promise, resolve } = Promise.withResolvers();
+  const asked = { item, resolve, turn: undefined };
   const isFirst = lane.waiting.push(asked) === 1;
-  if (mayLeave(lane)) {
-    leave(lane, context, send);
-    return promise;
-  }
-  if (isFirst) takeTurn(lane, asked, promise, context, send);
+  if (mayLeave(lane)) leave(lane, context, ask);
+  else if (isFirst) takeTurn(lane, asked, promise, context, ask);
   const timer = setTimeout(() => giveUp(lane, asked), PATIENCE);
   return promise.finally(() => clearTimeout(timer));
 }
 
 /** Has one who waits make the next call, when it is told that it may leave. */
-function takeTurn(lane, asked, answered, context, send) {
+function takeTurn(lane, asked, answered, context, ask) {
   const { promise, resolve } = Promise.withResolvers();
   asked.turn = resolve;
   promise.then(() => {
     // Somebody who came meanwhile may have taken all along.
-    if (lane.waiting[0] === asked) leave(lane, context, send);
+    if (lane.waiting[0] === asked) leave(lane, context, ask);
   });
-  context.waitUntil(answered.catch(ignore));
+  context.waitUntil(answered);
 }
 
 function giveUp(lane, asked) {
   const at = lane.waiting.indexOf(asked);
   if (at >= 0) lane.waiting.splice(at, 1);
-  asked.reject(new Error(`the object did not answer within ${PATIENCE} ms`));
+  asked.resolve(new Error(`the object did not answer within ${PATIENCE} ms`));
+}
+
+/** Makes a call for all who wait. */
+function leave(lane, context, ask) {
+  const all = lane.waiting;
+  lane.waiting = [];
+  const call = begin(lane);
+  const told = (outcomeOf) => (outcome) => {
+    end(lane, call);
+    all.forEach(({ resolve }, n) => resolve(outcomeOf(outcome, n)));
+  };
+  const answered = promised(ask.many, all.map(({ item }) => item));
+  context.waitUntil(answered.then(told((answers, n) => answers[n]), told((cause) => cause)));
 }
 
 /** Whether those who wait may leave: one call at a time, and another where that is slow. */
@@ -87,29 +111,19 @@ function mayLeave({ calls, waiting, trip }) {
   return calls.size === 0 || (calls.size === 1 && youngest >= BRISK && youngest >= trip / 2);
 }
 
-/** Makes a call for all who wait. */
-function leave(lane, context, send) {
-  const asked = lane.waiting;
-  lane.waiting = [];
+/** What `work` promises, or a promise of what it throws. */
+function promised(work, asked) {
+  try {
+    return work(asked);
+  } catch (cause) {
+    return Promise.reject(cause);
+  }
+}
+
+function begin(lane) {
   const call = { since: Date.now() };
   lane.calls.add(call);
-  let answers;
-  try {
-    answers = send(asked.map(({ item }) => item));
-  } catch (cause) {
-    answers = Promise.reject(cause);
-  }
-  const arrived = answers.then(
-    (answers) => {
-      end(lane, call);
-      for (let n = 0; n < asked.length; n++) asked[n].resolve(answers[n]);
-    },
-    (cause) => {
-      end(lane, call);
-      for (const { reject } of asked) reject(cause);
-    },
-  );
-  context.waitUntil(arrived);
+  return call;
 }
 
 /** A call has come to its end: those who wait may leave. */
@@ -120,5 +134,3 @@ function end(lane, call) {
     if (mayLeave(lane)) lane.waiting[0].turn?.();
   } else if (lane.calls.size === 0 && lane.lanes.get(lane.key) === lane) lane.lanes.delete(lane.key);
 }
-
-function ignore() {}

@@ -7,7 +7,7 @@
 //!   -> http/route             what is asked for: method, path, query -> Route
 //!
 //!   a counter:
-//!   -> edge/worker/counter    calls the object of that name over RPC
+//!   -> edge/worker/counter    calls the object of that name over RPC, together with others (lanes.js)
 //!   -> http/format            the body
 //!
 //!   posts' views:
@@ -30,7 +30,7 @@
 //! Folders are rooms, in the order of the modules below; a room imports only those before it, and only
 //! [`edge`] knows of Workers. The others decide, and are tested natively (`tests/*.rs`); the edge
 //! parses, calls and renders, and is tested on workerd (`tests/*.test.mjs`). `entry.js` is the module
-//! that the runtime loads; `instance.js` replaces a Wasm instance that has panicked.
+//! that the runtime loads; `instance.js` replaces a Wasm instance that has panicked; `lanes.js` combines calls.
 
 pub mod base;
 pub mod model;

@@ -5,9 +5,14 @@
 import tally, { Ledger as SoundLedger, Counter as Sound } from "../build/fault/src/entry.js";
 import * as rust from "../build/fault/build/tally.js";
 
+/** How often counters were called, and for how many at once. */
+let calls = 0;
+let largest = 0;
+
 export default {
   async fetch(request, env, context) {
     const { pathname, search } = new URL(request.url);
+    if (pathname === "/calls") return Response.json({ calls, largest });
     if (pathname === "/caller") return Response.json(await called(env.COUNTERS.getByName(search)));
     if (pathname in storages) return Response.json(await storages[pathname]());
     return tally.fetch(request, env, context);
@@ -27,10 +32,23 @@ export class Counter extends Sound {
     return super.fault(way, this.ctx.storage);
   }
 
-  /** As from far away: takes its time before the instance is needed. */
-  async decrement(amount) {
-    await new Promise((resolve) => setTimeout(resolve, 300));
-    return super.decrement(amount);
+  /** An object `far…` takes its time before the instance is needed; `hung…` answers every second time. */
+  async increment(amount) {
+    await this.#away();
+    return super.increment(amount);
+  }
+
+  async incrementEach(amounts) {
+    await this.#away();
+    largest = Math.max(largest, amounts.length);
+    return super.incrementEach(amounts);
+  }
+
+  async #away() {
+    calls++;
+    const { name } = this.ctx.id;
+    if (name.startsWith("far")) await new Promise((resolve) => setTimeout(resolve, 300));
+    if (name.startsWith("hung") && calls % 2 === 0) await new Promise(() => setInterval(() => {}, 1000));
   }
 }
 

@@ -1,8 +1,8 @@
 //! The Worker's client of the counters.
 
+use super::Context;
 use crate::base::count::Count;
 use crate::base::error::Error;
-use super::Context;
 use crate::edge::platform::rpc::{from_js, unavailable};
 use crate::http::route::Action;
 use wasm_bindgen::prelude::*;
