@@ -57,15 +57,25 @@ function bound(promise) {
   return inTime(promise, (rust) => Promise.reject(rust.unavailable()));
 }
 
-/**
- * For Rust: promises a counter's answer to what `promised` comes to, by whichever instance is there then.
- * A closure of Rust would be bound to its instance, and costs more.
- */
+/** For Rust: promises a counter's answer to what `promised` comes to. */
 function whenSettled(promised, name, json) {
+  return settled(promised, (rust, outcome) => rust.answered(outcome, name, json));
+}
+
+/** For Rust: promises the answer to a ping, of what `promised` comes to. */
+function whenPinged(promised, post, reason, readers) {
+  return settled(promised, (rust, outcome) => rust.pinged(outcome, post, reason, readers));
+}
+
+/**
+ * Promises what `told` makes of what `promised` comes to, by whichever instance is there then. A closure of
+ * Rust would be bound to its instance, and costs more.
+ */
+function settled(promised, told) {
   const answer = (outcome) =>
     call(
-      (rust) => rust.answered(name, json, outcome),
-      (rust) => rust.answered(name, json, rust.unavailable()),
+      (rust) => told(rust, outcome),
+      (rust) => told(rust, rust.unavailable()),
     );
   const promise = promised.then(answer, answer);
   promise.goesOn = true;
@@ -73,7 +83,7 @@ function whenSettled(promised, name, json) {
 }
 
 /** One object, because wasm-bindgen imports a module anew for every function that it need not wrap. */
-export const promises = { bound, whenSettled };
+export const promises = { bound, whenSettled, whenPinged };
 
 function sound() {
   for (let left = MOST_STARTS; broken; left--) {

@@ -9,7 +9,7 @@
 // timer.
 //
 // In JavaScript, because the promises outlive a Wasm instance that breaks (instance.js). This module is
-// imported by what wasm-bindgen makes of the crate (src/edge/worker/counter.rs).
+// imported by what wasm-bindgen makes of the crate (src/edge/worker/counter.rs and ledger.rs).
 
 /** How long an answer is waited for, in milliseconds; a call that takes longer is taken for lost. */
 const PATIENCE = 4000;
@@ -19,9 +19,10 @@ const MOST_WAITING = 256;
 const BRISK = 2;
 
 const counters = new Map();
+const ledgers = new Map();
 
 /** One object, because wasm-bindgen imports a module anew for every function that it need not wrap. */
-export const calls = { increment };
+export const calls = { increment, ping };
 
 /**
  * For Rust: adds `amount` to the counter `name`; a promise of its count then, NaN where that would leave
@@ -32,6 +33,20 @@ function increment(namespace, name, amount, context) {
     one: (amount) => namespace.getByName(name).increment(amount),
     many: (amounts) => namespace.getByName(name).incrementEach(Float64Array.from(amounts)),
   });
+}
+
+/**
+ * For Rust: has the ledger `name` count or note a ping, `[post, id, address, agent, reason]`, where `reason`
+ * is why it does not count, if so; a promise of what `Ledger.ping` or `Ledger.skip` answers, or of the error.
+ */
+async function ping(namespace, name, item, context) {
+  const ledger = () => namespace.getByName(name);
+  const one = ([post, id, address, agent, reason]) =>
+    reason === undefined ? ledger().ping(post, id, address, agent) : ledger().skip(reason, 1, post);
+  const many = (items) => ledger().pings(items.flat());
+  const answer = await combined(ledgers, name, item, context, { one, many });
+  // The ledger has to read from Workers KV first, for which the others do not wait.
+  return answer === undefined ? promised(one, item).catch((cause) => cause) : answer;
 }
 
 /**

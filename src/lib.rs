@@ -102,7 +102,7 @@ fn answer(call: &Promise, name: &JsString, format: Format) -> Promise {
 
 /// The response that tells what a call of the counter `name` came to.
 #[wasm_bindgen]
-pub fn answered(name: String, json: bool, outcome: JsValue) -> reply::Reply {
+pub fn answered(outcome: JsValue, name: String, json: bool) -> reply::Reply {
     #[cfg(feature = "fault")]
     edge::fault::pass("answer");
     let format = if json { Format::Json } else { Format::Text };

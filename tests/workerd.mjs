@@ -41,14 +41,14 @@ export function temporaryFolder() {
  *
  * Beside it stand a namespace of Workers KV and a rate limit, which are kv.js: `kv(method, path, body)`
  * controls them. A bundled Worker has a ledger, and the `vars` of `wrangler.toml` with these over them.
- * With `reader` the same Worker runs once more, in an isolate of its own, at the address of that name.
+ * Without `rateLimit` it has none. With `reader` the same Worker runs once more, in an isolate of its own, at the address of that name.
  */
-export async function serve(main, { state = temporaryFolder(), vars = {}, reader = false } = {}) {
+export async function serve(main, { state = temporaryFolder(), vars = {}, rateLimit = true, reader = false } = {}) {
   const folder = temporaryFolder();
   const modules = collect(resolve(main), folder);
   mkdirSync(state, { recursive: true });
   cpSync(join(ROOT, "tests/kv.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), config(modules, state, { ...VARS, ...vars }, reader));
+  writeFileSync(join(folder, "config.capnp"), config(modules, state, { ...VARS, ...vars }, rateLimit, reader));
   const child = spawn(WORKERD, ["serve", "config.capnp", "--control-fd=3"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -93,14 +93,14 @@ function collect(main, folder) {
   return files;
 }
 
-function config(modules, state, vars, reader) {
+function config(modules, state, vars, rateLimit, reader) {
   const embed = (file) =>
     `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
   const namespace = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
   const bindings = [
     '(name = "COUNTERS", durableObjectNamespace = "Counter")',
     '(name = "VIEWS", kvNamespace = "kv")',
-    '(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))',
+    ...(rateLimit ? ['(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))'] : []),
     ...Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(`${value}`)})`),
   ];
   const classes = ["Counter"];

@@ -13,6 +13,10 @@
 //! ```text
 //! ping(post, id, address, agent)   Outcome::number
 //! skip(reason, pings, post)        the post's views, 0 without a post
+//! pings([post, id, address, agent, reason, …])
+//!                                  of each ping what `ping`, or with a reason `skip`, answers; an error
+//!                                  that is its own; or `undefined` where it was left alone, because
+//!                                  Workers KV is to be read first: it is to be sent by itself
 //! set(post, views)                 nothing; 0 forgets the post
 //! exported(format, cursor)         [text, the cursor of what follows], see crate::http::portable
 //! imported(bytes, id)              whether it was taken in; bytes: (Mode, Records) in postcard
@@ -85,22 +89,29 @@ impl Ledger {
         address: Option<String>,
         agent: Option<String>,
     ) -> Result<JsValue, JsValue> {
-        let post = PostId::parse(post).map_err(to_js)?;
-        let id = id.map(PingId::parse).transpose().map_err(to_js)?;
-        self.inner.after_adoption(Some(post.clone()), move |inner| {
-            let visitor = address
-                .as_deref()
-                .map(|of| (of, agent.as_deref().unwrap_or_default()));
-            let ping = Ping {
-                post: &post,
-                id: id.as_ref().map(PingId::as_str),
-                visitor,
-            };
-            let settings = &inner.settings;
-            inner
-                .change(|tally, rows, now| tally.ping(rows, ping, settings, now, random))
-                .map(|outcome| outcome.number().into())
-        })
+        let ping = Sent {
+            post: PostId::parse(post).map_err(to_js)?,
+            id: id.map(PingId::parse).transpose().map_err(to_js)?,
+            address,
+            agent,
+            reason: None,
+        };
+        self.inner
+            .after_adoption(Some(ping.post.clone()), move |inner| {
+                inner.is_readable(&ping.post)?;
+                inner.take_in(&ping)
+            })
+    }
+
+    /// Does with each of several pings, [`SENT_FIELDS`] values each, what [`Ledger::ping`] or
+    /// [`Ledger::skip`] does, in one write.
+    pub fn pings(&self, pings: Vec<JsValue>) -> Result<JsValue, JsValue> {
+        let inner = &self.inner;
+        let answers = pings
+            .chunks_exact(SENT_FIELDS)
+            .map(|fields| inner.take_in_together(fields));
+        let answers = answers.collect::<Result<Array, _>>().map_err(to_js)?;
+        inner.books.commit_then(answers.into()).map_err(to_js)
     }
 
     /// Notes pings that do not count, by [`Reason::number`]; the views of `post`.
@@ -108,11 +119,10 @@ impl Ledger {
         let reason = Reason::from_number(reason).ok_or_else(|| to_js(Error::NotACount))?;
         let post = post.map(PostId::parse).transpose().map_err(to_js)?;
         self.inner.after_adoption(post.clone(), move |inner| {
-            let views = inner.change(|tally, rows, _| {
-                tally.skip(reason, pings);
-                post.as_ref().map_or(Ok(0), |post| tally.views(rows, post))
-            })?;
-            Ok((views as f64).into())
+            if let Some(post) = &post {
+                inner.is_readable(post)?;
+            }
+            inner.skip(reason, pings, post.as_ref())
         })
     }
 
@@ -209,6 +219,42 @@ const MOST_FAILURES: u32 = 3;
 /// From how many bytes on the text of an export goes on in the next call.
 const EXPORT_BYTES: usize = 256 << 10;
 
+/// A ping as the Worker sends it.
+struct Sent {
+    post: PostId,
+    id: Option<PingId>,
+    address: Option<String>,
+    agent: Option<String>,
+    /// Why it does not count, where it does not.
+    reason: Option<Reason>,
+}
+
+/// How many values [`Sent::read`] takes.
+const SENT_FIELDS: usize = 5;
+
+impl Sent {
+    /// Reads the values of one of several pings.
+    fn read(fields: &[JsValue]) -> Result<Self, Error> {
+        let [post, id, address, agent, reason] = fields else {
+            return Err(Error::InvalidPost);
+        };
+        let reason = reason.as_f64().map(|number| number as u8);
+        let reason = reason.map(|number| Reason::from_number(number).ok_or(Error::NotACount));
+        Ok(Self {
+            post: PostId::parse(post.as_string().ok_or(Error::InvalidPost)?)?,
+            id: id.as_string().map(PingId::parse).transpose()?,
+            address: address.as_string(),
+            agent: agent.as_string(),
+            reason: reason.transpose()?,
+        })
+    }
+
+    fn visitor(&self) -> Option<(&str, &str)> {
+        let address = self.address.as_deref()?;
+        Some((address, self.agent.as_deref().unwrap_or_default()))
+    }
+}
+
 /// What a call does, as one type.
 type Work = Box<dyn FnOnce(&Inner) -> Result<JsValue, Error>>;
 
@@ -249,6 +295,57 @@ impl Inner {
             }
         });
         Ok(answer.into())
+    }
+
+    /// What [`Ledger::pings`] answers for a ping; an error where storage failed, and with it all that was
+    /// not written yet.
+    fn take_in_together(&self, fields: &[JsValue]) -> Result<JsValue, Error> {
+        let ready = Sent::read(fields).and_then(|ping| {
+            let waits = self.want(Some(&ping.post))?.is_some();
+            self.is_readable(&ping.post)?;
+            Ok((!waits).then_some(ping))
+        });
+        match ready {
+            Ok(None) => Ok(JsValue::UNDEFINED),
+            Ok(Some(ping)) => match self.take_in(&ping) {
+                Err(error) if !is_of_storage(error) => Ok(to_js(error)),
+                answer => answer,
+            },
+            Err(error) => Ok(to_js(error)),
+        }
+    }
+
+    /// Counts a ping, or notes why it does not count.
+    fn take_in(&self, sent: &Sent) -> Result<JsValue, Error> {
+        if let Some(reason) = sent.reason {
+            return self.skip(reason, 1, Some(&sent.post));
+        }
+        let ping = Ping {
+            post: &sent.post,
+            id: sent.id.as_ref().map(PingId::as_str),
+            visitor: sent.visitor(),
+        };
+        let settings = &self.settings;
+        let outcome =
+            self.change(|tally, rows, now| tally.ping(rows, ping, settings, now, random))?;
+        Ok(outcome.number().into())
+    }
+
+    /// Notes pings that do not count; the views of `post`.
+    fn skip(&self, reason: Reason, pings: u32, post: Option<&PostId>) -> Result<JsValue, Error> {
+        let views = self.change(|tally, rows, _| {
+            tally.skip(reason, pings);
+            post.map_or(Ok(0), |post| tally.views(rows, post))
+        })?;
+        Ok((views as f64).into())
+    }
+
+    /// Whether the rows of a post can be read. Asked before its change, because a change that fails takes
+    /// along all that was not written yet.
+    fn is_readable(&self, post: &PostId) -> Result<(), Error> {
+        self.books
+            .stored
+            .with(|tally, rows| tally.views(rows, post).map(drop))
     }
 
     /// What has to be read from Workers KV before a call can be answered. Where Workers KV fails, the
@@ -339,7 +436,9 @@ impl Inner {
     ) -> Result<T, Error> {
         let now = now();
         let done = self.books.stored.with(|tally, rows| work(tally, rows, now));
-        if let Err(error @ (Error::Unreadable | Error::Unavailable)) = done {
+        if let Err(error) = done
+            && is_of_storage(error)
+        {
             self.books.fail(error);
         }
         done
@@ -584,6 +683,11 @@ impl Rows for Books {
         let deleted = self.kv.delete(&key.into());
         deleted.map(drop).map_err(unavailable)
     }
+}
+
+/// Whether storage failed, so that what is in memory may differ from it.
+fn is_of_storage(error: Error) -> bool {
+    matches!(error, Error::Unreadable | Error::Unavailable)
 }
 
 fn now() -> Time {

@@ -51,4 +51,12 @@ extern "C" {
     /// Promises what `answered` makes of what `call` comes to, in whichever instance.
     #[wasm_bindgen(js_namespace = promises, js_name = whenSettled)]
     pub fn when_settled(call: &Promise, name: &JsString, json: bool) -> Promise;
+    /// The same of what `pinged` makes of what a ping came to.
+    #[wasm_bindgen(js_namespace = promises, js_name = whenPinged)]
+    pub fn when_pinged(
+        sent: &Promise,
+        post: &JsString,
+        reason: Option<u8>,
+        readers: Option<String>,
+    ) -> Promise;
 }

@@ -1,5 +1,6 @@
 //! The bindings of the runtime.
 
+pub mod header;
 pub mod instance;
 pub mod kv;
 pub mod reply;

@@ -5,6 +5,7 @@
 
 use crate::base::count::Count;
 use crate::base::error::Error;
+use crate::edge::platform::header;
 use crate::http::format::{self, Format};
 use crate::http::portable;
 use siphasher::sip::SipHasher13;
@@ -38,7 +39,6 @@ thread_local! {
         &JsValue::NULL,
         &[NO_STORE, (TYPE, JSON), VARY, (READERS, "*")],
     );
-    static ACCEPT: JsString = "Accept".into();
     static USAGE: JsString = format::USAGE.into();
 }
 
@@ -49,23 +49,11 @@ extern "C" {
     type Made;
     #[wasm_bindgen(constructor, catch, js_class = "Response")]
     fn new(body: &JsValue, template: &Response) -> Result<Made, JsValue>;
-
-    #[wasm_bindgen(extends = Headers, js_name = Headers)]
-    type RequestHeaders;
-    #[wasm_bindgen(method, js_class = "Headers")]
-    fn get(this: &RequestHeaders, name: &JsString) -> Option<JsString>;
-}
-
-/// A header of a request.
-pub fn header(request: &Request, name: &JsString) -> Option<JsString> {
-    let headers: RequestHeaders = request.headers().unchecked_into();
-    headers.get(name)
 }
 
 /// The format that a request asks for.
 pub fn format(request: &Request) -> Format {
-    let accept = ACCEPT.with(|name| header(request, name));
-    accept.map_or(Format::Text, |accept| {
+    header::value(request, &header::ACCEPT).map_or(Format::Text, |accept| {
         Format::of_accept(&String::from(&accept))
     })
 }

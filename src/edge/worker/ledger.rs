@@ -1,5 +1,6 @@
 //! The Worker's client of the ledger.
 
+use super::Context;
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::edge::platform::rpc::{from_js, unavailable};
@@ -13,6 +14,48 @@ use worker::Env;
 use worker::js_sys::{Array, JsString, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 
+/// A ping, as the ledger is told of it.
+pub struct Ping<'a> {
+    /// The post.
+    pub post: &'a JsString,
+    /// The ping's own id, if it has one.
+    pub id: Option<&'a PingId>,
+    /// The visitor's address, where they may be known by it.
+    pub address: Option<JsString>,
+    /// The visitor's user agent.
+    pub agent: Option<JsString>,
+    /// Why it does not count, where it does not.
+    pub reason: Option<Reason>,
+}
+
+impl Ping<'_> {
+    /// Has the ledger count it, or note why it does not count, together with other pings; a promise of what
+    /// [`outcome_of`] reads.
+    ///
+    /// Nothing is asked twice: a view whose answer was lost may have counted.
+    pub fn send(self, env: &Env, context: &Context) -> Promise {
+        let ledgers = env.unchecked_ref::<Bindings>().ledgers();
+        let ping = Array::of5(
+            self.post,
+            &self.id.map(PingId::as_str).into(),
+            &self.address.into(),
+            &self.agent.into(),
+            &self.reason.map(Reason::number).into(),
+        );
+        ping_ledger(&ledgers, SITE, &ping, context)
+    }
+}
+
+/// Reads what a ping came to. Of one that was known not to count, [`Outcome::Counted`] has the views as they
+/// are.
+pub fn outcome_of(answer: JsValue) -> Result<Outcome, Error> {
+    let number = answer.as_f64().ok_or_else(|| from_js(answer))?;
+    Ok(Outcome::from_number(number))
+}
+
+/// The name of the site's ledger.
+const SITE: &str = "0";
+
 /// A stub of the site's ledger.
 #[derive(Clone)]
 pub struct Client(Stub);
@@ -21,34 +64,12 @@ impl Client {
     /// The ledger of the site.
     pub fn new(env: &Env) -> Result<Self, Error> {
         let ledgers = env.unchecked_ref::<Bindings>().ledgers();
-        ledgers.get_by_name("0").map(Self).map_err(unavailable)
+        ledgers.get_by_name(SITE).map(Self).map_err(unavailable)
     }
 
-    /// Counts a view.
-    ///
-    /// Nothing is asked twice: a view whose answer was lost may have counted.
-    pub async fn ping(
-        &self,
-        post: &PostId,
-        id: Option<&PingId>,
-        address: Option<JsString>,
-        agent: Option<JsString>,
-    ) -> Result<Outcome, Error> {
-        let id = id.map(PingId::as_str);
-        let call = self.0.ping(post.as_str(), id, address, agent);
-        Ok(Outcome::from_number(number(answer(call).await?)))
-    }
-
-    /// Notes pings that do not count; the views of `post`.
-    pub async fn skip(
-        &self,
-        reason: Reason,
-        pings: u32,
-        post: Option<&PostId>,
-    ) -> Result<u64, Error> {
-        let post = post.map(PostId::as_str);
-        let call = self.0.skip(reason.number(), pings, post);
-        Ok(number(answer(call).await?) as u64)
+    /// Notes pings that do not count.
+    pub async fn skip(&self, reason: Reason, pings: u32) -> Result<(), Error> {
+        answer(self.0.skip(reason.number(), pings)).await.map(drop)
     }
 
     /// Sets a post's views; 0 forgets it.
@@ -89,13 +110,17 @@ impl Client {
     }
 }
 
-fn number(answer: JsValue) -> f64 {
-    answer.as_f64().unwrap_or_default()
-}
-
 async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
     let call = call.map_err(unavailable)?;
     JsFuture::from(call).await.map_err(from_js)
+}
+
+// wasm-bindgen writes this path as it is into `build/tally.js`.
+#[wasm_bindgen(raw_module = "../src/lanes.js")]
+extern "C" {
+    /// Sends a ping to a ledger, together with others; a promise of [`Outcome::number`] or an error.
+    #[wasm_bindgen(js_namespace = calls, js_name = ping)]
+    fn ping_ledger(ledgers: &Ledgers, name: &str, ping: &Array, context: &Context) -> Promise;
 }
 
 #[wasm_bindgen]
@@ -114,15 +139,7 @@ extern "C" {
     #[derive(Clone)]
     type Stub;
     #[wasm_bindgen(method, catch)]
-    fn ping(
-        this: &Stub,
-        post: &str,
-        id: Option<&str>,
-        address: Option<JsString>,
-        agent: Option<JsString>,
-    ) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn skip(this: &Stub, reason: u8, pings: u32, post: Option<&str>) -> Result<Promise, JsValue>;
+    fn skip(this: &Stub, reason: u8, pings: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn set(this: &Stub, post: &str, views: f64) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]

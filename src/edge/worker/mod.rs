@@ -8,7 +8,8 @@ mod pings;
 mod reads;
 
 use crate::base::settings::Settings;
-use crate::edge::platform::reply::{self, Reply};
+use crate::edge::platform::header;
+use crate::edge::platform::reply::Reply;
 use crate::http::route::Views;
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -37,7 +38,7 @@ pub fn fetch(
     };
     match views {
         Views::Preflight => request.preflight().map(Into::into),
-        Views::Ping(post, id) => Ok(promise(async move { request.ping(post, id).await })),
+        Views::Ping(post, id) => request.ping(post, id),
         Views::Owner(owner) => Ok(promise(async move { request.owner(owner).await })),
         read => request.read(read),
     }
@@ -61,12 +62,12 @@ struct Asked {
 }
 
 impl Asked {
-    fn header(&self, name: &str) -> Option<String> {
-        self.value(name).map(|value| String::from(&value))
+    fn header(&self, name: header::Name) -> Option<String> {
+        self.value(name).map(String::from)
     }
 
-    fn value(&self, name: &str) -> Option<JsString> {
-        reply::header(&self.request, &name.into())
+    fn value(&self, name: header::Name) -> Option<JsString> {
+        header::value(&self.request, name)
     }
 }
 

@@ -5,6 +5,7 @@ use super::ledger::Client;
 use crate::base::error::Error;
 use crate::base::id::PingId;
 use crate::base::time::{DAY, Time};
+use crate::edge::platform::header::{AUTHORIZATION, CONTENT_LENGTH};
 use crate::edge::platform::instance::bound;
 use crate::edge::platform::reply::{self, Reply};
 use crate::http::answer;
@@ -29,7 +30,7 @@ impl Asked {
         let token = token
             .filter(|token| !token.is_empty())
             .ok_or(Error::NotFound)?;
-        let sent = self.header("Authorization").unwrap_or_default();
+        let sent = self.header(&AUTHORIZATION).unwrap_or_default();
         let sent = sent.strip_prefix("Bearer ").unwrap_or_default().trim();
         let right: bool = sent.as_bytes().ct_eq(token.as_bytes()).into();
         right.then_some(()).ok_or(Error::Unauthorized)
@@ -71,7 +72,7 @@ impl Asked {
     /// The body, which has at most `most` bytes of UTF-8.
     async fn body(&self, most: usize) -> Result<String, Error> {
         let length = self
-            .header("Content-Length")
+            .header(&CONTENT_LENGTH)
             .and_then(|length| length.parse().ok());
         if length.is_some_and(|length: usize| length > most) {
             return Err(Error::BodyTooLarge(most));

@@ -1,11 +1,14 @@
 //! Pings: what may count goes to the ledger.
 
 use super::Asked;
-use super::ledger::Client;
+use super::ledger::{Client, Ping, outcome_of};
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::batch::refused::{GATHER, Refused};
-use crate::edge::platform::instance::bound;
+use crate::edge::platform::header::{
+    CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, SEC_GPC, SEC_PURPOSE, USER_AGENT, X_MOZ,
+};
+use crate::edge::platform::instance::{bound, when_pinged};
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
@@ -25,7 +28,7 @@ thread_local! {
 impl Asked {
     /// Any page may ask; whether it may ping depends on `ALLOWED_ORIGINS`.
     pub(super) fn preflight(&self) -> Reply {
-        let origin = self.header("Origin");
+        let origin = self.header(&ORIGIN);
         let allowed = |origin: &String| visit::allowed(origin, &self.settings.origins);
         match origin.as_ref().is_none_or(allowed) {
             true => reply::preflight(self.readers().as_deref()),
@@ -33,76 +36,72 @@ impl Asked {
         }
     }
 
-    pub(super) async fn ping(self, post: PostId, id: Option<PingId>) -> Reply {
-        match self.count(&post, id).await {
-            Ok((views, reason)) => {
-                let body = answer::ping(&post, views, reason);
-                reply::pinged(&body, self.readers().as_deref())
+    /// Answers a ping: a response, or a promise of one.
+    pub(super) fn ping(self, post: PostId, id: Option<PingId>) -> Result<JsValue, JsValue> {
+        let signals = Signals {
+            origin: self.header(&ORIGIN),
+            purpose: [&SEC_PURPOSE, &PURPOSE, &X_MOZ].map(|name| self.header(name)),
+            length: self.header(&CONTENT_LENGTH),
+        };
+        match signals.admit(&self.settings) {
+            Ok(()) => {}
+            Err(Error::ForeignOrigin) => {
+                self.refused(Reason::Origin);
+                return reply::refusal(Error::ForeignOrigin, None).map(Into::into);
             }
-            Err(Error::ForeignOrigin) => reply::refusal(Error::ForeignOrigin, None),
-            Err(error) => reply::refusal(error, self.readers().as_deref()),
+            Err(error) => return self.refusal(error),
         }
+        let address = self.value(&CONNECTING_IP);
+        let Some(limit) = self.limit(address.as_ref()) else {
+            return self.count(&post, id.as_ref(), &signals, address);
+        };
+        let answer = future_to_promise(async move {
+            if is_flood(limit).await {
+                self.refused(Reason::Flood);
+                return self.refusal(Error::TooManyPings);
+            }
+            self.count(&post, id.as_ref(), &signals, address)
+        });
+        Ok(answer.into())
     }
 
-    /// The post's views, and why the ping was not counted, if it was not.
-    async fn count(
+    /// Sends a ping to the ledger; a promise of the response, which [`pinged`] makes. Without a Rust
+    /// future, which costs more than the rest of Tally's work.
+    fn count(
         &self,
         post: &PostId,
-        id: Option<PingId>,
-    ) -> Result<(u64, Option<Reason>), Error> {
-        let signals = Signals {
-            origin: self.header("Origin"),
-            purpose: ["Sec-Purpose", "Purpose", "X-Moz"].map(|name| self.header(name)),
-            length: self.header("Content-Length"),
-        };
-        if let Err(error) = signals.admit(&self.settings) {
-            if error == Error::ForeignOrigin {
-                self.refused(Reason::Origin);
-            }
-            return Err(error);
-        }
-        let address = self.value("CF-Connecting-IP");
-        if self.is_flood(address.as_ref()).await {
-            self.refused(Reason::Flood);
-            return Err(Error::TooManyPings);
-        }
-        let agent = self.value("User-Agent");
+        id: Option<&PingId>,
+        signals: &Signals,
+        address: Option<JsString>,
+    ) -> Result<JsValue, JsValue> {
+        let agent = self.value(&USER_AGENT);
         let is_bot = || agent.as_ref().is_some_and(is_bot);
-        let ledger = Client::new(&self.env)?;
-        if let Some(reason) = signals.reason(&self.settings, is_bot) {
-            let views = ledger.skip(reason, 1, Some(post)).await?;
-            return Ok((views, Some(reason)));
-        }
-        let private = ["Sec-GPC", "DNT"]
-            .iter()
-            .any(|name| visit::is_set(self.header(name).as_deref()));
-        let visitor = address.filter(|_| !private);
-        let agent = agent.filter(|_| visitor.is_some());
-        match ledger.ping(post, id.as_ref(), visitor, agent).await? {
-            Outcome::Counted(views) => Ok((views, None)),
-            Outcome::Repeat(views) => Ok((views, Some(Reason::Duplicate))),
-        }
+        let reason = signals.reason(&self.settings, is_bot);
+        let is_set = |name| visit::is_set(self.header(name).as_deref());
+        let may_know = reason.is_none() && !is_set(&SEC_GPC) && !is_set(&DNT);
+        let address = address.filter(|_| may_know);
+        let post = JsString::from(post.as_str());
+        let ping = Ping {
+            post: &post,
+            id,
+            agent: agent.filter(|_| address.is_some()),
+            address,
+            reason,
+        };
+        let sent = ping.send(&self.env, &self.context);
+        let reason = reason.map(Reason::number);
+        Ok(when_pinged(&sent, &post, reason, self.readers()).into())
     }
 
-    /// Whether an address pings more than the rate limit lets through. Without an address or a
-    /// limit nothing is a flood, nor where the limit cannot be asked.
-    async fn is_flood(&self, address: Option<&JsString>) -> bool {
-        let limiter = self.env.unchecked_ref::<Bindings>().limiter();
-        let (Some(limiter), Some(address)) = (limiter, address) else {
-            return false;
-        };
-        let network = visit::network(&String::from(address));
-        let asked = match limiter.limit(&by_key(&network)) {
-            Ok(asked) => JsFuture::from(asked).await,
-            Err(cause) => Err(cause),
-        };
-        match asked {
-            Ok(outcome) => !outcome.unchecked_into::<Limited>().success(),
-            Err(cause) => {
-                console::error_2(&"rate limit:".into(), &cause);
-                false
-            }
-        }
+    fn refusal(&self, error: Error) -> Result<JsValue, JsValue> {
+        reply::refusal(error, self.readers().as_deref()).map(Into::into)
+    }
+
+    /// Asks the rate limit about an address. Without an address or a limit nothing is a flood.
+    fn limit(&self, address: Option<&JsString>) -> Option<Result<Promise, JsValue>> {
+        let limiter = self.env.unchecked_ref::<Bindings>().limiter()?;
+        let network = visit::network(&String::from(address?));
+        Some(limiter.limit(&by_key(&network)))
     }
 
     /// Has a refused ping noted, with all that are refused within a second: what the ledger is spared
@@ -118,7 +117,7 @@ impl Asked {
             for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
                 if let Ok(ledger) = Client::new(&env) {
                     // What cannot be noted was logged.
-                    let _ = ledger.skip(reason, pings, None).await;
+                    let _ = ledger.skip(reason, pings).await;
                 }
             }
             Ok(JsValue::UNDEFINED)
@@ -130,7 +129,42 @@ impl Asked {
     fn readers(&self) -> Option<String> {
         match self.settings.origins.is_empty() {
             true => Some("*".to_owned()),
-            false => self.header("Origin"),
+            false => self.header(&ORIGIN),
+        }
+    }
+}
+
+/// The response to a ping of `post`: the `outcome` that the ledger told, or why it did not. `reason` is why
+/// the ping does not count, where that was known before.
+#[wasm_bindgen]
+pub fn pinged(
+    outcome: JsValue,
+    post: String,
+    reason: Option<u8>,
+    readers: Option<String>,
+) -> Reply {
+    let readers = readers.as_deref();
+    let reason = reason.and_then(Reason::from_number);
+    let told = PostId::parse(post).and_then(|post| Ok((post, outcome_of(outcome)?)));
+    let body = match told {
+        Ok((post, Outcome::Counted(views))) => answer::ping(&post, views, reason),
+        Ok((post, Outcome::Repeat(views))) => answer::ping(&post, views, Some(Reason::Duplicate)),
+        Err(error) => return reply::refusal(error, readers),
+    };
+    reply::pinged(&body, readers)
+}
+
+/// Whether the rate limit lets no more through. Where it cannot be asked, nothing is a flood.
+async fn is_flood(limit: Result<Promise, JsValue>) -> bool {
+    let asked = match limit {
+        Ok(asked) => JsFuture::from(asked).await,
+        Err(cause) => Err(cause),
+    };
+    match asked {
+        Ok(outcome) => !outcome.unchecked_into::<Limited>().success(),
+        Err(cause) => {
+            console::error_2(&"rate limit:".into(), &cause);
+            false
         }
     }
 }

@@ -10,6 +10,7 @@ use super::promise;
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::Time;
+use crate::edge::platform::header::IF_NONE_MATCH;
 use crate::edge::platform::instance::bound;
 use crate::edge::platform::kv::{self, Namespace, READER_PATIENCE, within};
 use crate::edge::platform::reply::{self, Reply};
@@ -71,7 +72,7 @@ impl Asked {
     fn tell(&self, views: &Views, read: &Rc<Read>) -> Option<Reply> {
         let now = Time::from_millis(Date::now());
         if let Some(answer) = read.last_answer(views, now) {
-            return Some(answer.reply(self.header("If-None-Match").as_deref()));
+            return Some(answer.reply(self.header(&IF_NONE_MATCH).as_deref()));
         }
         let known = known_of(views, |post| match read.total(views, post) {
             Some(total) => Ok(Some(total)),
@@ -117,7 +118,7 @@ impl Asked {
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
         let answer = read.answer(views, known, now, self.max_age(read))?;
-        answer.reply(self.header("If-None-Match").as_deref())
+        answer.reply(self.header(&IF_NONE_MATCH).as_deref())
     }
 
     /// How long what was read is taken for the newest: a tenth of the time between two publications, and
