@@ -2,6 +2,7 @@
 
 pub mod mode;
 pub mod outcome;
+pub mod owner;
 pub mod page;
 pub mod place;
 pub mod reason;
