@@ -15,6 +15,8 @@
 const PATIENCE = 4000;
 /** As many who wait leave at once, beside any call that is on its way. */
 const MOST_WAITING = 256;
+/** How often a ledger may name another one. */
+const MOST_HOPS = 6;
 /** A call younger than this is not slow, in milliseconds. */
 const BRISK = 2;
 
@@ -38,14 +40,24 @@ function increment(namespace, name, amount, context) {
 /**
  * For Rust: has the ledger `name` count or note a ping, `[post, id, address, agent, reason]`, where `reason`
  * is why it does not count, if so; a promise of what `Ledger.ping` or `Ledger.skip` answers, or of the error.
+ * A ledger that does not own the post has done nothing, and names the one to ask.
  */
 async function ping(namespace, name, item, context) {
+  for (let hops = 0; hops < MOST_HOPS; hops++) {
+    const answer = await pingOne(namespace, name, item, context);
+    if (typeof answer !== "string") return answer;
+    name = answer;
+  }
+  return new Error("no ledger owns the post");
+}
+
+async function pingOne(namespace, name, item, context) {
   const ledger = () => namespace.getByName(name);
   const one = ([post, id, address, agent, reason]) =>
     reason === undefined ? ledger().ping(post, id, address, agent) : ledger().skip(reason, 1, post);
   const many = (items) => ledger().pings(items.flat());
   const answer = await combined(ledgers, name, item, context, { one, many });
-  // The ledger has to read from Workers KV first, for which the others do not wait.
+  // The ledger has to wait for something, for which the others do not.
   return answer === undefined ? promised(one, item).catch((cause) => cause) : answer;
 }
 

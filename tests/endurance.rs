@@ -27,7 +27,7 @@ fn a_kill_between_begin_and_the_commit_leaves_readable_books() {
         .tally
         .begin(&site.store, now, &site.settings)
         .expect("pages");
-    let again = Tally::load(&site.store, &site.settings, now, || unreachable!());
+    let again = Tally::load(&site.store, 0, &site.settings, now, || unreachable!());
     assert!(
         again.is_ok(),
         "the books cannot be read any more: {:?}",

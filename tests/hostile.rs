@@ -82,9 +82,9 @@ fn restore(head: &Published, part: impl Fn() -> FoundPart) {
         let found = match site.tally.want(&site.store, None).expect("pages") {
             None | Some(Want::List(_)) => break,
             Some(Want::Head) => site.tally.found_head(&site.store, head, at(site.now)),
-            Some(Want::Part(_, range)) => {
+            Some(Want::Part(key)) => {
                 let now = at(site.now);
-                site.tally.found_part(&site.store, range, &part(), now)
+                site.tally.found_part(&site.store, &key, &part(), now)
             }
             Some(want) => unreachable!("{want:?}"),
         };

@@ -3,7 +3,8 @@
 #![allow(clippy::expect_used)]
 
 use tally::base::id::PostId;
-use tally::model::owner::{MAX_LEDGERS, Owners, SLOTS, slot, tag};
+use tally::base::limits::MAX_LEDGERS;
+use tally::model::owner::{Owners, SLOTS, slot, tag};
 
 fn post(id: String) -> PostId {
     PostId::parse(id).expect("an id")

@@ -441,7 +441,7 @@ fn large(posts: u32) -> Site {
 #[test]
 fn a_large_site_is_published_in_parts() {
     let mut site = large(5000);
-    let parts = site.published().ranges().len();
+    let parts = site.published().ledgers()[0].ranges.len();
     assert!((3..=8).contains(&parts), "{parts} parts");
     for n in (0..5000).step_by(97) {
         assert_eq!(site.read(long(n)), u64::from(n) + 1);
@@ -479,20 +479,20 @@ fn growth_never_hides_a_post() {
         }
     }
     site.settle(600);
-    assert!(site.published().ranges().len() > 1);
+    assert!(site.published().ledgers()[0].ranges.len() > 1);
     assert_eq!(site.read(long(3999)), 4000);
     // Keys that no head lists any more are removed after an hour.
     site.now += 2 * HOUR;
     site.settle(600);
     let keys = site.kv.len();
-    assert_eq!(keys, 1 + site.published().ranges().len());
+    assert_eq!(keys, 1 + site.published().ledgers()[0].ranges.len());
 }
 
 /// With few writes a day, the part that has waited the longest comes first, and `oldest` tells of it.
 #[test]
 fn a_small_budget_publishes_the_parts_furthest_behind() {
     let mut site = large(5000);
-    let parts = site.published().ranges().len() as u32;
+    let parts = site.published().ledgers()[0].ranges.len() as u32;
     site.now += DAY;
     site.settings.publish = HOUR;
     site.settings.writes = 17;
@@ -537,10 +537,10 @@ fn restore(site: &mut Site, kv: &Site) {
                     .found_head(&site.store, &head, now)
                     .expect("room");
             }
-            Some(Want::Part(key, range)) => {
+            Some(Want::Part(key)) => {
                 let part = Part::read(kv.kv[&key].clone(), 0).expect("a part");
                 let part = FoundPart::Part(part);
-                let found = site.tally.found_part(&site.store, range, &part, now);
+                let found = site.tally.found_part(&site.store, &key, &part, now);
                 found.expect("room");
             }
             Some(want) => unreachable!("{want:?}"),
@@ -650,7 +650,7 @@ fn parts_that_cannot_be_read_are_left_and_counted() {
     let before = large(5000);
     let head = Published::read(before.kv[HEAD].clone()).expect("a head");
     let key = |range: &Range| part::key(&head.head.deployment, *range);
-    let ranges = head.ranges();
+    let ranges = &head.ledgers()[0].ranges;
     assert!(ranges.len() >= 4);
     let mut site = Site::unadopted();
     site.now = before.now;
@@ -672,7 +672,7 @@ fn parts_that_cannot_be_read_are_left_and_counted() {
         ] {
             let asked = site
                 .tally
-                .found_part(&site.store, range, found, at(site.now));
+                .found_part(&site.store, &key(&range), found, at(site.now));
             let waits = hour == 0 && matches!(found, FoundPart::Nothing | FoundPart::Unreadable);
             assert_eq!(asked.is_err(), waits, "{found:?}");
         }
@@ -843,7 +843,7 @@ fn rows_that_make_no_sense_are_an_error() {
         let mut site = Site::new(vec![]);
         site.save();
         site.store.put("0:state", bytes).expect("a row");
-        let loaded = Tally::load(&site.store, &site.settings, at(START), || unreachable!());
+        let loaded = Tally::load(&site.store, 0, &site.settings, at(START), || unreachable!());
         assert!(loaded.is_err(), "{bytes:?}");
     }
 }

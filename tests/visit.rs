@@ -45,6 +45,7 @@ fn nothing_has_to_be_set() {
             dedupe: 1800,
             publish: 300,
             writes: 900,
+            ledgers: 1,
             count_bots: false,
             origins: Vec::new(),
             lists: Vec::new(),
@@ -58,6 +59,7 @@ fn everything_can_be_set() {
         "DEDUPE_SECONDS=0",
         "PUBLISH_SECONDS= 1 ",
         "KV_WRITES_PER_DAY=4294967295",
+        "LEDGERS=64",
         "BOTS=count",
         "ALLOWED_ORIGINS=https://A.example/, http://b.example:8080\nnull",
         "LISTS=/posts/, /de/\n/posts/ Shop",
@@ -69,6 +71,7 @@ fn everything_can_be_set() {
             dedupe: 0,
             publish: 1,
             writes: u32::MAX,
+            ledgers: 64,
             count_bots: true,
             origins: ["https://a.example", "http://b.example:8080", "null"]
                 .map(str::to_owned)
@@ -102,6 +105,9 @@ fn what_is_not_valid_is_named_and_stays_at_its_default() {
         "PUBLISH_SECONDS=86401",
         "PUBLISH_SECONDS=5m",
         "KV_WRITES_PER_DAY=0",
+        "LEDGERS=0",
+        "LEDGERS=65",
+        "LEDGERS=four",
         "KV_WRITES_PER_DAY=4294967296",
         "KV_WRITES_PER_DAY=1e3",
         "BOTS=yes",

@@ -74,6 +74,8 @@ pub enum Error {
     Unpublished,
     /// What was in Workers KV is still being taken over.
     Adopting,
+    /// Posts are being handed over between the site's ledgers.
+    Moving,
     /// Stored bytes that make no sense; some other program wrote them.
     Unreadable,
     /// The object could not be asked, or its answer was lost.
@@ -126,6 +128,7 @@ impl Error {
             Error::UnknownList => (400, "unknown_list"),
             Error::Unpublished => (503, "unpublished"),
             Error::Adopting => (503, "adopting"),
+            Error::Moving => (503, "moving"),
             Error::Unreadable => (500, "unreadable"),
             Error::Unavailable => (503, "unavailable"),
         }
@@ -203,6 +206,9 @@ impl std::fmt::Display for Error {
             Error::Unpublished => f.write_str("The published counts cannot be read at the moment"),
             Error::Adopting => f.write_str(
                 "What was in Workers KV is still being taken over; try again in a minute",
+            ),
+            Error::Moving => f.write_str(
+                "Posts are being handed over between ledgers; nothing was counted or changed; try again in a minute",
             ),
             Error::Unreadable => f.write_str("What is stored cannot be read"),
             Error::Unavailable => {

@@ -23,3 +23,5 @@ pub const DAYS: u32 = 30;
 pub const HOUR_SECONDS: u32 = 3600;
 /// The most characters of a badge's label.
 pub const MAX_LABEL: usize = 100;
+/// The most ledgers of a site.
+pub const MAX_LEDGERS: u8 = 64;

@@ -1,5 +1,6 @@
 //! What an owner may set in `wrangler.toml` under `[vars]`.
 
+use crate::base::limits::MAX_LEDGERS;
 use crate::base::time::DAY;
 
 /// The settings, with their defaults.
@@ -12,6 +13,8 @@ pub struct Settings {
     pub publish: u32,
     /// `KV_WRITES_PER_DAY`: the most writes to Workers KV from midnight to midnight, UTC.
     pub writes: u32,
+    /// `LEDGERS`, 1 to [`MAX_LEDGERS`]: how many objects share the posts.
+    pub ledgers: u8,
     /// `BOTS = "count"`: crawlers count like people.
     pub count_bots: bool,
     /// `ALLOWED_ORIGINS`, separated by commas or spaces: the pages that may count; none means all.
@@ -33,6 +36,7 @@ impl Default for Settings {
             publish: 300,
             // The free plan has 1,000; a hundred are left for the owner.
             writes: 900,
+            ledgers: 1,
             count_bots: false,
             origins: Vec::new(),
             lists: Vec::new(),
@@ -59,6 +63,7 @@ impl Settings {
             dedupe: number("DEDUPE_SECONDS", 0..=DAY, default.dedupe),
             publish: number("PUBLISH_SECONDS", 1..=DAY, default.publish),
             writes: number("KV_WRITES_PER_DAY", 1..=u32::MAX, default.writes),
+            ledgers: number("LEDGERS", 1..=MAX_LEDGERS.into(), default.ledgers.into()) as u8,
             count_bots: match var("BOTS").as_deref() {
                 None | Some("" | "skip") => false,
                 Some("count") => true,

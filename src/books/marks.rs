@@ -1,8 +1,9 @@
 //! Who was counted lately: visitors of a post, and the ids of pings.
 //!
-//! A visitor is a hash of post, address and user agent, cut to 64 bits and salted with a random value
+//! A visitor is a hash of post, address and user agent, cut to 44 bits and salted with a random value
 //! that lives for a day. Nothing else of a visitor is kept, and without the salt nothing can be
-//! told from the hash.
+//! told from the hash. Beside it a mark has 20 bits of a hash of the post alone, by which the marks of a
+//! post are found when another ledger takes it over.
 //!
 //! The newest marks are in the journal. Those that still matter when their part of it is dropped are
 //! moved into rows of their own:
@@ -16,6 +17,7 @@ use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::{DAY, Day, Time};
 use crate::books::rows::{Rows, key, required};
+use crate::model::owner::{TAG_BITS, tag};
 use crate::model::place::Key;
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
@@ -32,9 +34,27 @@ const MOST_IDS: usize = 220_000;
 const ROW_MARKS: usize = 4096;
 const MARK_BYTES: usize = 12;
 
-/// A salted hash of 64 bits.
+/// A salted hash, with the tag of its post in the middle: the lowest bits choose a bucket of a [`Seen`], the
+/// highest tell the marks in it apart, and both have to differ between the marks of one post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark([u8; 8]);
+
+/// Where in a mark the tag begins.
+const TAG_SHIFT: u32 = 36;
+const TAG_MASK: u64 = ((1 << TAG_BITS) - 1) << TAG_SHIFT;
+/// The tag of imports, which are of many posts.
+pub const IMPORT: u32 = (1 << TAG_BITS) - 1;
+
+impl Mark {
+    fn new(hash: u64, tag: u32) -> Self {
+        Self(((hash & !TAG_MASK) | u64::from(tag) << TAG_SHIFT).to_le_bytes())
+    }
+
+    /// The tag of its post, or [`IMPORT`].
+    pub fn tag(self) -> u32 {
+        ((u64::from_le_bytes(self.0) & TAG_MASK) >> TAG_SHIFT) as u32
+    }
+}
 
 impl Hash for Mark {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -87,25 +107,26 @@ impl Salts {
 
     /// The mark of a visitor today, and the one that they had yesterday.
     pub fn visitor(&self, post: &PostId, address: &str, agent: &str) -> [Option<Mark>; 2] {
+        let tag = tag(post);
         [&self.today, &self.yesterday]
-            .map(|salt| salt.map(|(_, key)| mark(&key, &[post.as_str(), address, agent])))
+            .map(|salt| salt.map(|(_, key)| mark(&key, tag, &[post.as_str(), address, agent])))
     }
 
     /// The mark of the id of a ping of a post.
     pub fn id(&self, post: &PostId, id: &str) -> Mark {
-        mark(&self.ids, &[post.as_str(), id])
+        mark(&self.ids, tag(post), &[post.as_str(), id])
     }
 
     /// The mark of the id of an import.
     pub fn import(&self, id: &str) -> Mark {
-        mark(&self.ids, &[id])
+        mark(&self.ids, IMPORT, &[id])
     }
 }
 
-fn mark(key: &Key, parts: &[&str]) -> Mark {
+fn mark(key: &Key, tag: u32, parts: &[&str]) -> Mark {
     let mut hasher = SipHasher24::new_with_key(key);
     parts.hash(&mut hasher);
-    Mark(hasher.finish().to_le_bytes())
+    Mark::new(hasher.finish(), tag)
 }
 
 /// Marks of one kind, in two generations: when the younger one is full or older than what has to be
@@ -176,6 +197,21 @@ impl Seen {
     /// Makes room for marks, so that it is not made again and again as they come.
     fn reserve(&mut self, marks: usize) {
         self.young.reserve(marks.min(self.most / 2));
+    }
+
+    /// The marks that `wanted` says by their tags and that were made less than `window` seconds ago, the
+    /// oldest first.
+    pub fn tagged(
+        &self,
+        wanted: impl Fn(u32) -> bool,
+        now: Time,
+        window: u32,
+    ) -> Vec<(Mark, Time)> {
+        let all = self.old.iter().chain(&self.young);
+        let due = all.filter(|(mark, at)| at.distance(now) < window && wanted(mark.tag()));
+        let mut marks: Vec<_> = due.map(|(mark, at)| (*mark, *at)).collect();
+        marks.sort_unstable_by_key(|(mark, at)| (*at, mark.0));
+        marks
     }
 
     /// How many are remembered.

@@ -1,9 +1,12 @@
 //! One ledger's rules: what is counted, how it is stored, what is to be published.
 
 pub mod event;
+pub mod handover;
 pub mod journal;
+pub mod layout;
 pub mod lists;
 pub mod marks;
+pub mod members;
 pub mod pages;
 pub mod publication;
 pub mod rows;

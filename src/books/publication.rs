@@ -19,13 +19,14 @@ use crate::model::record::Record;
 use crate::published::budget::Budget;
 use crate::published::head::{HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
 use crate::published::part::{self, PART_BYTES, Writer};
+use crate::published::slice::{Grant, Slice};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// How long after its time an alarm that did not come is set again, in seconds.
 const ALARM_SECONDS: u32 = 60;
 /// The most parts of one publication, for the CPU time of an alarm.
-const MOST_PARTS: u32 = 8;
+pub(super) const MOST_PARTS: u32 = 8;
 /// How many parts a publication is to have writes for: what everybody reads is worth more than entries.
 const PARTS_ASIDE: u32 = 2;
 /// The most keys that one publication removes.
@@ -127,9 +128,52 @@ impl PublishState {
         }
     }
 
+    /// Notes that the head waits for parts, which are to be written soon.
+    pub(super) fn go_on(&mut self) {
+        self.change();
+        self.incomplete = true;
+    }
+
+    /// Takes writes of other ledgers out of the day's budget.
+    pub(super) fn spend(&mut self, writes: u32, now: Time) {
+        self.budget.spend(writes, now);
+    }
+
+    /// Gives them back.
+    pub(super) fn refund(&mut self, writes: u32, now: Time) {
+        self.budget.refund(writes, now);
+    }
+
     /// Goes on with a budget that another ledger has spent of.
     pub(super) fn continue_budget(&mut self, budget: Budget) {
         self.budget = budget;
+    }
+
+    /// Has the posts published in parts, and not in the head.
+    pub(super) fn leave_inline(&mut self) {
+        if self.is_inline() {
+            self.split(Range::ALL);
+        }
+    }
+
+    /// Nothing of this ledger is published any more.
+    pub(super) fn leave(&mut self, deployment: &Key, now: Time) {
+        let parts = self.parts.iter().zip(self.ranges());
+        let written = parts.filter(|(part, _)| part.is_written());
+        let visible = Range::cover(self.visible.iter().map(|part| part.depth)).unwrap_or_default();
+        let ranges = written.map(|(_, range)| range).chain(visible);
+        let ranges: BTreeSet<Range> = ranges.collect();
+        self.retire(
+            ranges.into_iter().map(|range| part::key(deployment, range)),
+            now,
+        );
+        *self = Self {
+            retired: std::mem::take(&mut self.retired),
+            alarm: self.alarm,
+            lists: self.lists,
+            ..Self::default()
+        };
+        self.leave_inline();
     }
 
     /// Notes keys that readers no longer ask for.
@@ -138,10 +182,17 @@ impl PublishState {
     }
 
     /// The keys that are to be removed now, at most so many.
-    fn retired_keys(&self, most: u32, now: Time) -> Vec<String> {
+    fn retired_keys(&self, deployment: &Key, most: u32, now: Time) -> Vec<String> {
         // Until there is another head, readers use the old one.
         let is_over = |since: &Time| !self.incomplete && since.plus(HOUR_SECONDS) <= now;
-        let over = self.retired.iter().filter(|(since, _)| is_over(since));
+        // A ledger that has come back may have written a key anew.
+        let parts = self.parts.iter().zip(self.ranges());
+        let written = parts.filter(|(part, _)| part.is_written());
+        let written: Vec<_> = written
+            .map(|(_, range)| part::key(deployment, range))
+            .collect();
+        let is_over = |(since, key): &&(Time, String)| is_over(since) && !written.contains(key);
+        let over = self.retired.iter().filter(is_over);
         let most = MOST_RETIRED.min(most as usize);
         over.take(most).map(|(_, key)| key.clone()).collect()
     }
@@ -174,13 +225,14 @@ impl PublishState {
     }
 
     /// The parts to write, at most so many: those first that were never written, then those that have
-    /// been behind for the longest.
-    fn stale_parts(&self, most: u32) -> VecDeque<Range> {
+    /// been behind for the longest, unless these have to stay as they are.
+    fn stale_parts(&self, most: u32, stay: bool) -> VecDeque<Range> {
         if self.is_inline() {
             return VecDeque::new();
         }
         let since = |(part, index): (&PartState, usize)| {
             let behind = match part.is_written() {
+                true if stay => return None,
                 true => part.behind?.seconds().into(),
                 false => 0,
             };
@@ -212,8 +264,9 @@ impl PublishState {
     }
 
     /// What the next head lists: a part that was split since stays until all it was split into is
-    /// written. `None` where the head cannot be written yet.
-    fn next_visible(&self) -> Option<Vec<Visible>> {
+    /// written. `None` where the head cannot be written yet. One of several ledgers that `has_no_posts` needs
+    /// no parts.
+    fn next_visible(&self, has_no_posts: bool) -> Option<Vec<Visible>> {
         let parts = self.parts.iter().zip(self.ranges());
         let written: Vec<_> = parts
             .map(|(part, range)| {
@@ -224,6 +277,10 @@ impl PublishState {
                 (range, part.is_written().then_some(visible))
             })
             .collect();
+        let is_nothing = |(_, visible): &(Range, Option<Visible>)| visible.is_none();
+        if has_no_posts && self.visible.is_empty() && written.iter().all(is_nothing) {
+            return Some(Vec::new());
+        }
         if self.visible.is_empty() {
             return written.into_iter().map(|(_, visible)| visible).collect();
         }
@@ -238,7 +295,7 @@ impl PublishState {
     }
 
     /// Since when something has changed that the parts do not hold; `now` where they hold everything.
-    fn oldest(&self, now: Time) -> Time {
+    pub(super) fn oldest(&self, now: Time) -> Time {
         if self.is_inline() {
             return now;
         }
@@ -434,10 +491,17 @@ pub(super) struct Publishing {
     /// Whether the head is still to be written.
     head: bool,
     reserved: u32,
+    /// The writes that the lead gives the other ledgers of this publication, as far as none has them; or
+    /// those that this ledger got of the lead.
+    pub(super) pool: Grant,
     /// Whether nothing was written yet: where it ends so, the next one comes at the usual time.
-    is_stalled: bool,
+    pub(super) is_stalled: bool,
     /// What the head that is on its way lists.
     next_visible: Vec<Visible>,
+    /// When the lead was told last that there is something to publish.
+    noticed: Time,
+    /// When a slice was put together that the lead may have published.
+    sliced: Option<Time>,
 }
 
 impl Tally {
@@ -461,7 +525,8 @@ impl Tally {
             false if self.takeover_failed => Some(now.plus(settings.publish)),
             false => Some(now.plus(1)),
         };
-        forget.into_iter().chain(next).min()
+        let change = self.change_due(now, settings);
+        forget.into_iter().chain(next).chain(change).min()
     }
 
     fn publication_due(&self, now: Time, settings: &Settings) -> Option<Time> {
@@ -473,11 +538,17 @@ impl Tally {
             published,
             ..
         } = &self.state.publish;
+        if self.layout.is_moving() || self.layout.has_left() {
+            return self.retired_due(now);
+        }
         if let Some(refused) = refused {
             return Some(refused.plus(HOUR_SECONDS).max(now));
         }
         if self.ranks.is_busy() {
             return Some(now.plus(1));
+        }
+        if !self.layout.is_lead() {
+            return self.notice_due(now, settings);
         }
         if *changed || self.state.publish.has_stale_parts() {
             let goes_on = self.state.publish.incomplete && !self.publishing.is_stalled;
@@ -500,6 +571,11 @@ impl Tally {
         [midnight, retired, fades].into_iter().flatten().min()
     }
 
+    /// Notes that the alarm that was set has come.
+    pub fn alarm_came(&mut self) {
+        self.state.publish.alarm = None;
+    }
+
     /// Begins what the alarm is for. What is to be published, if anything is; its writes are taken
     /// out of the day's budget. [`Tally::next_write`] tells the rest of it.
     pub fn begin(
@@ -508,9 +584,12 @@ impl Tally {
         now: Time,
         settings: &Settings,
     ) -> Result<Option<Publication>, Error> {
-        self.state.publish.alarm = None;
+        self.alarm_came();
         self.begin_alarm();
-        if self.is_restoring() || !self.are_ranked(rows, now, settings)? {
+        if self.layout.is_moving() || self.layout.has_left() {
+            return Ok(self.begin_removal(now));
+        }
+        if self.is_restoring() || !self.are_ranked(rows, now, settings)? || !self.layout.is_lead() {
             return Ok(None);
         }
         let budget = self.state.publish.budget;
@@ -522,21 +601,34 @@ impl Tally {
             return Ok(None);
         }
         self.state.publish.refused = None;
-        let publish = &mut self.state.publish;
-        let share = match publish.next_visible() {
-            Some(_) => publish.budget.parts(now, settings).min(most),
-            None => most,
+        let share = match self.next_visible() {
+            Some(_) if !self.layout.is_publishing() => {
+                self.state.publish.budget.parts(now, settings).min(most)
+            }
+            _ => most,
         };
-        self.publishing.queue = publish.stale_parts(share.min(MOST_PARTS));
+        self.publishing.queue = self.parts_to_write(share, now);
+        let publish = &mut self.state.publish;
         let parts = self.publishing.queue.len() as u32;
-        let retired = publish.retired_keys(most.saturating_sub(parts), now);
+        let deployment = &self.state.deployment;
+        let retired = publish.retired_keys(deployment, most.saturating_sub(parts), now);
         let for_entries = budget.beside_head(publish.parts_aside(), now, settings);
         let for_entries = for_entries.unwrap_or_default();
         let for_entries = for_entries.saturating_sub(parts + retired.len() as u32);
         // Before they are taken over, entries that others wrote must stay as they are.
-        let entries = match self.is_taken_over() && (parts == 0 || parts < share) {
-            true => self.stale_entries(for_entries as usize, now),
-            false => Vec::new(),
+        let for_entries = match self.is_taken_over() && (parts == 0 || parts < share) {
+            true => for_entries,
+            false => 0,
+        };
+        // The others get as many as this ledger each.
+        let own = for_entries / u32::from(self.layout.ledgers());
+        let entries = self.stale_entries(own as usize, now);
+        self.publishing.pool = match self.layout.ledgers() {
+            1 => Grant::default(),
+            _ => Grant {
+                parts: share - parts,
+                entries: for_entries - own,
+            },
         };
         let publish = &mut self.state.publish;
         self.publishing.head = publish.changed || parts > 0;
@@ -544,6 +636,8 @@ impl Tally {
         self.publishing.is_stalled = true;
         self.publishing.reserved = 0;
         let head = u32::from(self.publishing.head);
+        // What the others are granted is set aside before they write it.
+        publish.spend(self.publishing.pool.writes(), now);
         self.reserve(
             parts + head + entries.len() as u32 + retired.len() as u32,
             now,
@@ -664,7 +758,7 @@ impl Tally {
         if let Some(part) = self.next_part(rows, now, settings)? {
             return Ok(Some(part));
         }
-        if !std::mem::take(&mut self.publishing.head) {
+        if !std::mem::take(&mut self.publishing.head) || !self.may_publish_head(now) {
             return Ok(None);
         }
         if !self.state.publish.is_inline() {
@@ -682,17 +776,47 @@ impl Tally {
     /// Takes the posts out of the head, into parts of their own.
     fn leave_inline(&mut self, now: Time, settings: &Settings) {
         let publish = &mut self.state.publish;
-        publish.split(Range::ALL);
+        publish.leave_inline();
         let left = publish.budget.beside_head(0, now, settings);
         let left = left.unwrap_or_default();
-        self.publishing.queue = publish.stale_parts(left.min(MOST_PARTS));
+        self.publishing.queue = publish.stale_parts(left.min(MOST_PARTS), false);
         self.publishing.head = true;
         self.reserve(self.publishing.queue.len() as u32, now);
     }
 
-    fn reserve(&mut self, writes: u32, now: Time) {
+    /// Sets writes aside. Those of another ledger than the lead were set aside by the lead.
+    pub(super) fn reserve(&mut self, writes: u32, now: Time) {
         self.publishing.reserved += writes;
-        self.state.publish.budget.spend(writes, now);
+        match self.layout.is_lead() {
+            true => self.state.publish.budget.spend(writes, now),
+            false => self.publishing.pool.parts = self.publishing.pool.parts.saturating_sub(writes),
+        }
+    }
+
+    /// Whether another write may be set aside.
+    fn may_reserve(&self, now: Time, settings: &Settings) -> bool {
+        match self.layout.is_lead() {
+            true => self.state.publish.budget.beside_head(0, now, settings) > Some(0),
+            false => self.publishing.pool.parts > 0,
+        }
+    }
+
+    /// The parts to write now, at most so many.
+    fn parts_to_write(&self, most: u32, now: Time) -> VecDeque<Range> {
+        if self
+            .next_visible()
+            .is_some_and(|visible| visible.is_empty())
+        {
+            return VecDeque::new();
+        }
+        let stay = self.layout.holds_parts(now);
+        self.state.publish.stale_parts(most.min(MOST_PARTS), stay)
+    }
+
+    /// What the next head lists of this ledger; `None` where parts have to be written before.
+    fn next_visible(&self) -> Option<Vec<Visible>> {
+        let has_no_posts = !self.layout.is_single() && self.state.posts == 0;
+        self.state.publish.next_visible(has_no_posts)
     }
 
     fn next_part(
@@ -715,8 +839,7 @@ impl Tally {
                 continue;
             };
             // One of them takes the write that was set aside for both.
-            let budget = self.state.publish.budget;
-            if budget.beside_head(0, now, settings) > Some(0) {
+            if self.may_reserve(now, settings) {
                 self.reserve(1, now);
                 self.publishing.queue.push_front(other);
             }
@@ -734,21 +857,15 @@ impl Tally {
     ) -> Result<Option<Write>, Error> {
         let visible = match &inline {
             Some(_) => Some(Vec::new()),
-            None => self.state.publish.next_visible(),
+            None => self.next_visible(),
         };
         let Some(visible) = visible else {
             self.state.publish.incomplete = true;
             return Ok(None);
         };
-        let (deployment, secret) = (self.state.deployment, self.state.secret);
-        let mut head = Head::new(deployment, secret, self.summary(now, settings));
-        head.parts.clone_from(&visible);
-        if let Some(lists) = &self.ranks.lists {
-            self.state.publish.fades = lists.fade_at(now);
-            head.lists = top_lists(lists);
-        }
-        self.publishing.next_visible = visible;
-        self.state.publish.changed_since = false;
+        let deployment = self.state.deployment;
+        let mut head = self.own_head(visible, now, settings);
+        self.add_others(&mut head);
         let mut bytes = head.write()?;
         if let Some(inline) = inline {
             bytes = inline.write(deployment, now, bytes)?;
@@ -761,12 +878,29 @@ impl Tally {
         }))
     }
 
+    /// The head of this ledger alone.
+    fn own_head(&mut self, visible: Vec<Visible>, now: Time, settings: &Settings) -> Head {
+        let (deployment, secret) = (self.state.deployment, self.state.secret);
+        let mut head = Head::new(deployment, secret, self.summary(now, settings));
+        head.parts.clone_from(&visible);
+        if let Some(lists) = &self.ranks.lists {
+            self.state.publish.fades = lists.fade_at(now);
+            head.lists = top_lists(lists);
+        }
+        self.publishing.next_visible = visible;
+        self.state.publish.changed_since = false;
+        head
+    }
+
     /// Notes that something was written.
     pub fn written(&mut self, what: Written, at: Time) {
         self.publishing.is_stalled = false;
         match what {
             Written::Part(range) => self.part_written(range, at),
-            Written::Head => self.head_written(at),
+            Written::Head => {
+                self.head_written(at);
+                self.others_written(at);
+            }
         }
     }
 
@@ -777,7 +911,7 @@ impl Tally {
         }
     }
 
-    fn head_written(&mut self, at: Time) {
+    pub(super) fn head_written(&mut self, at: Time) {
         let deployment = self.state.deployment;
         let publish = &mut self.state.publish;
         let visible = std::mem::take(&mut self.publishing.next_visible);
@@ -806,10 +940,13 @@ impl Tally {
         settings: &Settings,
     ) -> Result<(), Error> {
         let untried = self.publishing.reserved.saturating_sub(outcomes.writes);
-        self.state.publish.budget.refund(untried, now);
+        if self.layout.is_lead() {
+            self.state.publish.budget.refund(untried, now);
+        }
         self.publishing.reserved = 0;
         for (post, entry) in outcomes.entries {
             match entry {
+                Some(_) if !self.owns(&post) => {}
                 Some(entry) => {
                     self.append(rows, Event::Entry { post, entry }, now)?;
                 }
@@ -902,4 +1039,123 @@ fn top_lists(lists: &Lists) -> Vec<TopLists> {
             .map(|ranking| ranking.top().iter().map(place).collect()),
     };
     lists.all().iter().map(list).collect()
+}
+
+/// A ledger that does not lead.
+impl Tally {
+    /// Begins what the lead has granted. `None` where the ledger is not ready: what was published before is
+    /// still being read, posts are on their way, or the lists are not right yet.
+    pub fn begin_grant(
+        &mut self,
+        rows: &impl Rows,
+        grant: Grant,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<Option<Publication>, Error> {
+        if self.layout.is_moving() || !self.are_ranked(rows, now, settings)? {
+            return Ok(None);
+        }
+        self.publishing.reserved = 0;
+        self.publishing.head = false;
+        self.publishing.pool = grant;
+        if self.is_restoring() {
+            return Ok(Some(Publication::default()));
+        }
+        self.publishing.queue = self.parts_to_write(grant.parts, now);
+        let parts = self.publishing.queue.len() as u32;
+        let deployment = &self.state.deployment;
+        let publish = &mut self.state.publish;
+        let retired = publish.retired_keys(deployment, grant.parts - parts, now);
+        publish.published = now;
+        self.reserve(parts + retired.len() as u32, now);
+        let entries = match self.is_taken_over() {
+            true => self.stale_entries(grant.entries as usize, now),
+            false => Vec::new(),
+        };
+        self.publishing.reserved += entries.len() as u32;
+        Ok(Some(Publication { entries, retired }))
+    }
+
+    /// What this ledger has for the head, when its publication has ended with so many writes; `None` where
+    /// parts have to be written before.
+    pub fn slice(&mut self, writes: u32, now: Time, settings: &Settings) -> Slice {
+        let visible = self.next_visible();
+        let is_complete = visible.is_some();
+        self.state.publish.incomplete = !is_complete;
+        self.publishing.sliced = is_complete.then_some(now);
+        Slice {
+            head: self.own_head(visible.unwrap_or_default(), now, settings),
+            is_complete: is_complete && !self.is_restoring(),
+            room: self.room(),
+            writes,
+        }
+    }
+
+    /// The lead has published what was put together at this time.
+    pub fn confirm(&mut self, at: Time) {
+        if self.publishing.sliced == Some(at) {
+            self.head_written(at);
+            self.publishing.sliced = None;
+        }
+    }
+
+    /// Begins to remove keys that are no longer read, if there are any, and writes nothing.
+    fn begin_removal(&mut self, now: Time) -> Option<Publication> {
+        let deployment = &self.state.deployment;
+        let publish = &self.state.publish;
+        let retired = publish.retired_keys(deployment, u32::MAX, now);
+        self.publishing.queue.clear();
+        self.publishing.head = false;
+        (self.layout.has_left() && !retired.is_empty()).then(|| Publication {
+            entries: Vec::new(),
+            retired,
+        })
+    }
+
+    /// When a ledger that publishes nothing has keys to remove.
+    fn retired_due(&self, now: Time) -> Option<Time> {
+        let oldest = self
+            .state
+            .publish
+            .retired
+            .iter()
+            .map(|(since, _)| since.plus(HOUR_SECONDS))
+            .min();
+        oldest
+            .filter(|_| self.layout.has_left())
+            .map(|due| due.max(now.plus(1)))
+    }
+
+    /// When the lead is to be told that there is something to publish.
+    fn notice_due(&self, now: Time, settings: &Settings) -> Option<Time> {
+        let publish = &self.state.publish;
+        let wait = match publish.changed || publish.has_stale_parts() {
+            true => settings.publish,
+            // The lead asks anyway, and the day's writes may be used up.
+            false if publish.behind || !publish.retired.is_empty() => {
+                settings.publish.max(HOUR_SECONDS)
+            }
+            false => return publish.fades.map(|at| at.max(now.plus(1))),
+        };
+        let last = publish.published.max(self.publishing.noticed).min(now);
+        Some(last.plus(wait).max(now.plus(1)))
+    }
+
+    /// Whether the lead is to be told now that there is something to publish. That it is, is noted.
+    pub fn has_notice(&mut self, now: Time, settings: &Settings) -> bool {
+        if self.layout.is_lead()
+            || self.layout.is_moving()
+            || self.layout.has_left()
+            || !self.is_taken_over()
+        {
+            return false;
+        }
+        let is_due = self
+            .notice_due(now, settings)
+            .is_some_and(|due| due <= now.plus(1));
+        if is_due {
+            self.publishing.noticed = now;
+        }
+        is_due
+    }
 }

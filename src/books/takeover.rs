@@ -10,9 +10,10 @@ use crate::base::limits::HOUR_SECONDS;
 use crate::base::time::Time;
 use crate::books::rows::Rows;
 use crate::books::tally::{Asker, Tally};
+use crate::model::owner::Owners;
 use crate::model::page::{Entry, Line, Post};
 use crate::model::place::{Key, Range, find, place};
-use crate::published::head::{Adopted, Published};
+use crate::published::head::{Adopted, Holdings, Published};
 use crate::published::part::{self, Part};
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +31,27 @@ pub(super) enum Takeover {
     },
     /// It is over.
     Done(Adopted),
+    /// The parts of a head of several ledgers are being read, of each in their order.
+    RestoringAll(Vec<Restoring>),
+}
+
+impl Takeover {
+    /// The ledgers whose parts are being read.
+    fn restoring(&self) -> &[Restoring] {
+        match self {
+            Self::Restoring(one) => std::slice::from_ref(one),
+            Self::RestoringAll(all) => all,
+            _ => &[],
+        }
+    }
+
+    fn restoring_mut(&mut self) -> &mut [Restoring] {
+        match self {
+            Self::Restoring(one) => std::slice::from_mut(one),
+            Self::RestoringAll(all) => all,
+            _ => &mut [],
+        }
+    }
 }
 
 /// A head whose parts are being read.
@@ -63,7 +85,7 @@ pub enum Want {
     /// The head.
     Head,
     /// A part, under this key.
-    Part(String, Range),
+    Part(String),
     /// The entry of a post.
     Entry(PostId),
     /// The list of all keys, from this cursor on.
@@ -110,7 +132,7 @@ impl Tally {
         match &self.state.takeover {
             Takeover::Done(_) => Ok(None),
             Takeover::Unasked => Ok(Some(Want::Head)),
-            Takeover::Restoring(restoring) => Ok(restoring.want(post)),
+            Takeover::Restoring(_) | Takeover::RestoringAll(_) => Ok(self.want_part(post)),
             Takeover::Listing { cursor, .. } => match post {
                 None => Ok(Some(Want::List(cursor.clone()))),
                 Some(post) => {
@@ -118,6 +140,26 @@ impl Tally {
                     Ok((!is_known).then(|| Want::Entry(post.clone())))
                 }
             },
+        }
+    }
+
+    /// The part of a head that is to be read next: that of a post, or without one the first that is not
+    /// done.
+    fn want_part(&self, post: Option<&PostId>) -> Option<Want> {
+        let all = self.state.takeover.restoring();
+        match post {
+            None => all.iter().find_map(|restoring| restoring.want(None)),
+            Some(post) => {
+                let owners = Owners::among(all.len().try_into().ok()?);
+                all.get(usize::from(owners.of_post(post)))?.want(Some(post))
+            }
+        }
+    }
+
+    /// There is nothing for a ledger that comes to a site which has others.
+    pub(super) fn has_nothing_to_take_over(&mut self) {
+        if let Takeover::Unasked = self.state.takeover {
+            self.state.takeover = Takeover::Done(Adopted::default());
         }
     }
 
@@ -170,51 +212,72 @@ impl Tally {
         };
         let head = &published.head;
         self.state.parent = Some(head.deployment);
-        for (ours, theirs) in self.state.skipped.iter_mut().zip(head.summary.skipped) {
-            *ours = ours.saturating_add(theirs);
+        let is_lead = self.layout.is_lead();
+        if is_lead {
+            for (ours, theirs) in self.state.skipped.iter_mut().zip(head.summary.skipped) {
+                *ours = ours.saturating_add(theirs);
+            }
+            self.state.publish.continue_budget(head.summary.budget);
         }
-        self.state.publish.continue_budget(head.summary.budget);
-        let mut restoring = Restoring {
-            deployment: head.deployment,
-            secret: head.secret,
-            depths: head.parts.iter().map(|part| part.depth).collect(),
-            parts: vec![Progress::Waiting; head.parts.len()],
+        // What was taken over before is told by the lead.
+        let adopted = match is_lead {
+            true => head.summary.adopted,
+            false => head.summary.adopted.map(|_| Adopted::default()),
+        };
+        let begin = |holdings: &Holdings| Restoring {
+            deployment: holdings.deployment,
+            secret: holdings.secret,
+            depths: holdings.parts.iter().map(|part| part.depth).collect(),
+            parts: vec![Progress::Waiting; holdings.parts.len()],
             since: now,
-            adopted: head.summary.adopted,
+            adopted,
             left: 0,
         };
-        if let Some(inline) = published.inline() {
-            (_, restoring.left) = self.restore(rows, inline, now)?;
-        }
-        self.state.takeover = Takeover::Restoring(restoring);
+        self.state.takeover = match published.ledgers() {
+            [] => {
+                let mut inline = begin(&Holdings::default());
+                if let Some(part) = published.inline() {
+                    (_, inline.left) = self.restore(rows, part, now)?;
+                }
+                Takeover::Restoring(inline)
+            }
+            [one] => Takeover::Restoring(begin(&one.holdings)),
+            all => {
+                let all = all.iter().map(|shelf| begin(&shelf.holdings));
+                Takeover::RestoringAll(all.collect())
+            }
+        };
         self.end_restoring(now);
         Ok(())
     }
 
-    /// A part was asked for. One that is not there, or cannot be read, is asked for again for an hour,
-    /// because what was just published may not be found everywhere yet; then it counts as left.
+    /// The part of a key was asked for. One that is not there, or cannot be read, is asked for again for an
+    /// hour, because what was just published may not be found everywhere yet; then it counts as left.
     pub fn found_part(
         &mut self,
         rows: &impl Rows,
-        range: Range,
+        key: &str,
         found: &FoundPart,
         now: Time,
     ) -> Result<(), Error> {
-        let Takeover::Restoring(restoring) = &self.state.takeover else {
-            return Ok(());
-        };
-        let Some(index) = restoring.waiting(range) else {
+        let all = self.state.takeover.restoring();
+        let waiting = all.iter().zip(0..).find_map(|(restoring, ledger)| {
+            let (index, range) = restoring.waiting(key)?;
+            let fits =
+                matches!(found, FoundPart::Part(part) if part.is(&restoring.deployment, range));
+            Some((ledger, index, fits, restoring.since))
+        });
+        let Some((ledger, index, fits, since)) = waiting else {
             // Another attempt was quicker.
             return Ok(());
         };
         let (progress, left) = match found {
-            FoundPart::Part(part) if part.is(&restoring.deployment, range) => {
-                self.restore(rows, part, now)?
-            }
-            _ if restoring.since.distance(now) < HOUR_SECONDS => return Err(Error::Unpublished),
+            FoundPart::Part(part) if fits => self.restore(rows, part, now)?,
+            _ if since.distance(now) < HOUR_SECONDS => return Err(Error::Unpublished),
             _ => (Progress::Lost, 1),
         };
-        if let Takeover::Restoring(restoring) = &mut self.state.takeover {
+        let all: &mut [Restoring] = self.state.takeover.restoring_mut();
+        if let Some(restoring) = all.get_mut::<usize>(ledger) {
             restoring.parts[index] = progress;
             restoring.left = restoring.left.saturating_add(left);
         }
@@ -224,25 +287,23 @@ impl Tally {
 
     /// Ends the restoration where all parts are done.
     fn end_restoring(&mut self, now: Time) {
-        let Takeover::Restoring(restoring) = &self.state.takeover else {
-            return;
-        };
-        if restoring.parts.contains(&Progress::Waiting) {
+        let all = self.state.takeover.restoring();
+        let Some(first) = all.first() else { return };
+        let is_waiting = |restoring: &Restoring| restoring.parts.contains(&Progress::Waiting);
+        if all.iter().any(is_waiting) {
             return;
         }
-        let parts = restoring.ranges().into_iter().zip(&restoring.parts);
-        let restored = parts.filter(|(_, progress)| **progress == Progress::Restored);
-        let keys = restored.map(|(range, _)| part::key(&restoring.deployment, range));
-        let keys: Vec<_> = keys.collect();
-        let (adopted, left) = (restoring.adopted, restoring.left);
-        self.state.publish.retire(keys, now);
+        let keys: Vec<String> = all.iter().flat_map(Restoring::restored_keys).collect();
+        let left = all.iter().map(|restoring| restoring.left).sum();
+        let adopted = first.adopted;
+        // The other ledgers read them, too.
+        if self.layout.is_lead() {
+            self.state.publish.retire(keys, now);
+        }
         self.state.publish.change();
         match adopted {
             Some(adopted) => {
-                self.state.takeover = Takeover::Done(Adopted {
-                    left: adopted.left.saturating_add(left),
-                    ..adopted
-                });
+                self.state.takeover = Takeover::Done(adopted.and(Adopted { posts: 0, left }));
             }
             None => self.list(),
         }
@@ -264,6 +325,9 @@ impl Tally {
                 left += 1;
                 continue;
             };
+            if !self.owns(&id) {
+                continue;
+            }
             if !self.has_room(rows, &id)? {
                 left += 1;
                 continue;
@@ -310,10 +374,15 @@ impl Tally {
             _ => return Ok(()),
         }
         self.adopt(rows, &section.entries, now)?;
+        let others = section.entries.iter();
+        let others = others.filter(|(id, found)| *found == Found::Other && self.owns(id));
+        let mut others = others.count() as u32;
+        // What is not named like a post is nobody's, and is told by the lead.
+        if self.layout.is_lead() {
+            others += section.left;
+        }
         if let Takeover::Listing { cursor, adopted } = &mut self.state.takeover {
-            let others = section.entries.iter();
-            let others = others.filter(|(_, found)| *found == Found::Other).count();
-            adopted.left += section.left + others as u32;
+            adopted.left += others;
             *cursor = section.next;
             if cursor.is_none() {
                 self.state.takeover = Takeover::Done(*adopted);
@@ -338,7 +407,7 @@ impl Tally {
             else {
                 continue;
             };
-            if entry != Entry::None {
+            if entry != Entry::None || !self.owns(id) {
                 continue;
             }
             let has_room = self.has_room(rows, id)?;
@@ -383,11 +452,25 @@ impl Tally {
         }
     }
 
+    /// Takes in what another ledger had found that has no place any more.
+    pub(super) fn add_adopted(&mut self, theirs: Adopted) {
+        if let Takeover::Done(adopted) = &mut self.state.takeover {
+            *adopted = adopted.and(theirs);
+        }
+    }
+
+    /// Another ledger tells of it from now on.
+    pub(super) fn forget_adopted(&mut self) {
+        if let Takeover::Done(adopted) = &mut self.state.takeover {
+            *adopted = Adopted::default();
+        }
+    }
+
     /// Whether publishing would put less in place of more.
     pub(super) fn is_restoring(&self) -> bool {
         matches!(
             self.state.takeover,
-            Takeover::Unasked | Takeover::Restoring(_)
+            Takeover::Unasked | Takeover::Restoring(_) | Takeover::RestoringAll(_)
         )
     }
 }
@@ -405,14 +488,23 @@ impl Restoring {
             None => self.parts.iter().position(is_waiting)?,
         };
         let range = *ranges.get(index)?;
-        let want = || Want::Part(part::key(&self.deployment, range), range);
+        let want = || Want::Part(part::key(&self.deployment, range));
         self.parts.get(index).is_some_and(is_waiting).then(want)
     }
 
-    /// The index of a part that is still to be read.
-    fn waiting(&self, range: Range) -> Option<usize> {
-        let index = self.ranges().iter().position(|one| *one == range)?;
-        is_waiting(&self.parts[index]).then_some(index)
+    /// The index and the range of the part of a key, where it is still to be read.
+    fn waiting(&self, key: &str) -> Option<(usize, Range)> {
+        let ranges = self.ranges();
+        let is_it = |range: &Range| part::key(&self.deployment, *range) == key;
+        let index = ranges.iter().position(is_it)?;
+        is_waiting(&self.parts[index]).then_some((index, ranges[index]))
+    }
+
+    /// The keys of the parts of which everything was read.
+    fn restored_keys(&self) -> impl Iterator<Item = String> {
+        let parts = self.ranges().into_iter().zip(&self.parts);
+        let restored = parts.filter(|(_, progress)| **progress == Progress::Restored);
+        restored.map(|(range, _)| part::key(&self.deployment, range))
     }
 }
 

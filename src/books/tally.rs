@@ -14,14 +14,17 @@ use crate::base::settings::Settings;
 use crate::base::time::{DAY, Time};
 use crate::books::event::Event;
 use crate::books::journal::{Journal, JournalState};
+use crate::books::layout::Layout;
 use crate::books::lists::Offer;
 use crate::books::marks::{ID_SECONDS, Mark, MarkRows, Salts, Seen};
+use crate::books::members::Members;
 use crate::books::pages::Pages;
 use crate::books::publication::{PublishState, Publishing, Ranks};
 use crate::books::rows::{Rows, key};
 use crate::books::takeover::Takeover;
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
+use crate::model::owner::Ledger;
 use crate::model::page::{Line, Post};
 use crate::model::place::Key;
 use crate::model::reason::Reason;
@@ -29,9 +32,9 @@ use crate::model::record::{Record, Records};
 use serde::{Deserialize, Serialize};
 
 /// The room for posts: the bytes of their ids, and [`ROOM_PER_POST`] for each.
-const ROOM: u32 = 16 << 20;
+pub(super) const ROOM: u32 = 16 << 20;
 /// The room that only the owner can fill, so that strangers never keep the owner's posts out.
-const OWNER_ROOM: u32 = 4 << 20;
+pub(super) const OWNER_ROOM: u32 = 4 << 20;
 /// The room that a post takes beside its id.
 const ROOM_PER_POST: u32 = 32;
 /// How many events are worth their rows: pages are folded when there are this many and
@@ -130,10 +133,16 @@ pub struct Tally {
     pub(super) state: State,
     pub(super) pages: Pages,
     journal: Journal,
-    visitors: Seen,
-    ids: Seen,
+    /// How the posts are shared with other ledgers.
+    pub(super) layout: Layout,
+    pub(super) visitors: Seen,
+    pub(super) ids: Seen,
+    /// Marks that came with posts of another ledger, and are in no row yet.
+    pub(super) received: Marks,
     pub(super) ranks: Ranks,
     pub(super) publishing: Publishing,
+    /// What the lead knows of the other ledgers.
+    pub(super) members: Members,
     /// Whether the last attempt to take over what is in Workers KV failed.
     pub(super) takeover_failed: bool,
     /// Whether everything is to be folded, because more has changed than a few pages.
@@ -148,17 +157,23 @@ pub struct Tally {
 
 /// Reading and writing.
 impl Tally {
-    /// Reads the books, or begins them; `random` is for the secrets of new ones.
+    /// Reads the books of a ledger, or begins them; `random` is for the secrets of new ones.
     pub fn load(
         rows: &impl Rows,
+        ledger: Ledger,
         settings: &Settings,
         now: Time,
         random: impl FnMut() -> Key,
     ) -> Result<Self, Error> {
-        let Some(bytes) = rows.get(&key("state"))? else {
-            let state = State::new(random);
+        let state = rows.get(&key("state"))?;
+        let layout = Layout::load(rows, ledger, state.is_none(), settings)?;
+        let Some(bytes) = state else {
+            let mut state = State::new(random);
+            if !layout.is_single() {
+                state.publish.leave_inline();
+            }
             let pages = Pages::new(state.secret);
-            return Ok(Self::over(state, pages, Journal::default()));
+            return Ok(Self::over(state, pages, Journal::default(), layout));
         };
         let (state, tail): (State, _) =
             postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
@@ -171,7 +186,7 @@ impl Tally {
             marks.push(marks_of(&event));
             pages.replay(number, event);
         })?;
-        let mut tally = Self::over(state, pages, journal);
+        let mut tally = Self::over(state, pages, journal, layout);
         let (visitors, ids) = (&tally.state.visitors, &tally.state.ids);
         visitors.load(rows, "visitors", now, settings.dedupe, &mut tally.visitors)?;
         ids.load(rows, "ids", now, ID_SECONDS, &mut tally.ids)?;
@@ -181,17 +196,20 @@ impl Tally {
         Ok(tally)
     }
 
-    fn over(state: State, pages: Pages, journal: Journal) -> Self {
+    fn over(state: State, pages: Pages, journal: Journal, layout: Layout) -> Self {
         Self {
             emptying: None,
             saved: journal.next(),
             state,
             pages,
             journal,
+            layout,
             visitors: Seen::visitors(),
             ids: Seen::ids(),
+            received: Marks::default(),
             ranks: Ranks::default(),
             publishing: Publishing::default(),
+            members: Members::default(),
             takeover_failed: false,
             fold_all: false,
             in_alarm: false,
@@ -212,6 +230,10 @@ impl Tally {
             folded += 1;
         }
         self.fold_all = false;
+        let received = std::mem::take(&mut self.received);
+        if !received.is_empty() {
+            self.keep(rows, received, now, settings)?;
+        }
         let in_alarm = std::mem::take(&mut self.in_alarm);
         if in_alarm {
             self.forget(rows, now, settings)?;
@@ -222,6 +244,7 @@ impl Tally {
         if self.has_new_lists() {
             self.save_ranks(rows, now, settings)?;
         }
+        self.layout.save(rows)?;
         self.write_state(rows)?;
         self.saved = self.journal.next();
         Ok(())
@@ -311,6 +334,7 @@ impl Tally {
     /// Drops all marks that no longer matter, also those in the journal, where any are due.
     fn forget(&mut self, rows: &impl Rows, now: Time, settings: &Settings) -> Result<(), Error> {
         self.state.salts.forget(now, settings.dedupe);
+        self.layout.forget(now, settings.dedupe);
         let is_due = self
             .journal_forget_at(settings)
             .is_some_and(|due| due <= now);
@@ -373,6 +397,7 @@ impl Tally {
             visitors.forget_at(settings.dedupe),
             ids.forget_at(ID_SECONDS),
             salts.forget_at(settings.dedupe),
+            self.layout.forget_at(settings.dedupe),
         ];
         due.into_iter().flatten().min()
     }
@@ -413,11 +438,11 @@ fn marks_of(event: &Event) -> MarksOfEvent {
     }
 }
 
-/// Marks of events that are dropped.
-#[derive(Default)]
-struct Marks {
-    visitors: Vec<Marked>,
-    ids: Vec<Marked>,
+/// Marks that are moved into rows of their own.
+#[derive(Debug, Default)]
+pub(super) struct Marks {
+    pub(super) visitors: Vec<Marked>,
+    pub(super) ids: Vec<Marked>,
 }
 
 impl Marks {
@@ -425,6 +450,10 @@ impl Marks {
         let (visitor, id) = marks_of(event);
         self.visitors.extend(visitor);
         self.ids.extend(id);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.visitors.is_empty() && self.ids.is_empty()
     }
 }
 
@@ -448,9 +477,12 @@ impl Tally {
             }
             _ => [None; 2],
         };
-        let known = |mark| self.visitors.has(mark, now, settings.dedupe);
         if id.is_some_and(|id| self.ids.has(&id, now, ID_SECONDS))
-            || visitors.iter().flatten().any(known)
+            || visitors
+                .iter()
+                .flatten()
+                .any(|mark| self.knows(mark, now, settings))
+            || self.knew(ping, now, settings)
         {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
@@ -465,6 +497,25 @@ impl Tally {
         self.remember(marks_of(&event), settings);
         self.state.site.view(now);
         Ok(Outcome::Counted(self.append(rows, event, now)?))
+    }
+
+    fn knows(&self, visitor: &Mark, now: Time, settings: &Settings) -> bool {
+        self.visitors.has(visitor, now, settings.dedupe)
+    }
+
+    /// Whether a ping was counted while another ledger owned its post, or this one in another layout.
+    fn knew(&self, ping: Ping, now: Time, settings: &Settings) -> bool {
+        let visitor = ping.visitor.filter(|_| settings.dedupe > 0);
+        self.layout.eras_of(ping.post).any(|salts| {
+            let id = ping.id.map(|id| salts.id(ping.post, id));
+            let visitors = visitor.map(|(address, agent)| salts.visitor(ping.post, address, agent));
+            id.is_some_and(|id| self.ids.has(&id, now, ID_SECONDS))
+                || visitors
+                    .iter()
+                    .flatten()
+                    .flatten()
+                    .any(|mark| self.knows(mark, now, settings))
+        })
     }
 
     /// Notes pings that do not count.
@@ -521,6 +572,11 @@ impl Tally {
         if mark.is_some_and(|mark| self.ids.has(&mark, now, ID_SECONDS)) {
             return Ok(false);
         }
+        let had = |(post, _): &(PostId, Record)| {
+            let mut eras = self.layout.eras_of(post);
+            id.is_some_and(|id| eras.any(|salts| self.ids.has(&salts.import(id), now, ID_SECONDS)))
+        };
+        let records: Records = records.into_iter().filter(|record| !had(record)).collect();
         self.admit(rows, records.iter().map(|(id, _)| id), Asker::Owner)?;
         for (id, imported) in records {
             let Post { record, entry } = self.pages.post(rows, &id)?;
@@ -646,6 +702,11 @@ impl Tally {
             }
         }
         Ok(())
+    }
+
+    /// The room that the posts take, in bytes.
+    pub(super) fn room(&self) -> u32 {
+        self.state.room
     }
 
     /// Publishes again, though nothing has changed.

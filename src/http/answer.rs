@@ -6,7 +6,7 @@ use crate::base::time::{Day, Time};
 use crate::model::page::Line;
 use crate::model::reason::Reason;
 use crate::model::record::{Period, Record};
-use crate::published::head::{Place, Summary};
+use crate::published::head::{Place, Published};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -120,7 +120,8 @@ struct DayViews {
 }
 
 /// The totals. `refused`: since when another deployment would publish in the same namespace.
-pub fn stats(summary: &Summary, refused: Option<Time>, now: Time) -> String {
+pub fn stats(published: &Published, refused: Option<Time>, now: Time) -> String {
+    let summary = &published.head.summary;
     let is_published = summary.published > Time::default();
     let count = |reason: Reason| (reason.name(), summary.skipped[usize::from(reason.number())]);
     json(&Stats {
@@ -137,6 +138,7 @@ pub fn stats(summary: &Summary, refused: Option<Time>, now: Time) -> String {
         }),
         published: is_published.then(|| summary.published.to_string()),
         oldest: is_published.then(|| summary.oldest.to_string()),
+        ledgers: Some(published.count()).filter(|ledgers| *ledgers > 1),
         refused: refused.map(|since| since.to_string()),
     })
 }
@@ -150,6 +152,8 @@ struct Stats {
     adopted: Option<AdoptedStats>,
     published: Option<String>,
     oldest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ledgers: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
 }

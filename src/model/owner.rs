@@ -5,14 +5,15 @@
 //! either stays where it is or goes to one that is new.
 
 use crate::base::id::PostId;
+use crate::base::limits::MAX_LEDGERS;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 
 /// The number of a ledger, from 0 on. Its object has this name in decimal digits.
 pub type Ledger = u8;
 
-/// The most ledgers of a site.
-pub const MAX_LEDGERS: u8 = 64;
+/// The ledger that leads: it is there whatever their number is.
+pub const LEAD: Ledger = 0;
 /// How many slots there are.
 pub const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_BITS: u32 = 10;
@@ -90,5 +91,11 @@ impl Owners {
             1 => 0,
             _ => self.of(slot(post)),
         }
+    }
+}
+
+impl Default for Owners {
+    fn default() -> Self {
+        Self::among(1)
     }
 }

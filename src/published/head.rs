@@ -1,7 +1,8 @@
 //! The head of what is published: the totals, the top lists, and where the posts are.
 //!
 //! ```text
-//! :head                  this, in postcard; a small site's posts follow as one part
+//! :head                  this, in postcard; a small site's posts follow as one part, or where a site has
+//!                        more than one ledger, the holdings of the others
 //! :page:9f3a01c7:0110    crate::published::part, the posts of a range of a large site
 //! :owner                 the deployment that publishes here, 32 hexadecimal digits
 //! :refused               where another deployment would publish here, too: when it found that, in
@@ -11,7 +12,9 @@
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
+use crate::base::limits::{MAX_LEDGERS, MAX_LIMIT};
 use crate::base::time::Time;
+use crate::model::owner::Owners;
 use crate::model::place::{Key, Range, find, place};
 use crate::model::record::{Period, Record};
 use crate::published::budget::Budget;
@@ -31,8 +34,10 @@ pub fn is_own(key: &str) -> bool {
 
 /// The most bytes of posts that the head itself holds.
 pub const INLINE_BYTES: usize = 768 << 10;
-/// The version of the format. A reader takes any other for unreadable.
+/// The version of the format of a site with one ledger, and with more. A reader takes any other for
+/// unreadable.
 const VERSION: u8 = 2;
+const VERSION_OF_MORE: u8 = 3;
 
 /// What is published of the whole site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +60,20 @@ pub struct Summary {
     pub adopted: Option<Adopted>,
 }
 
+impl Summary {
+    /// Adds what another ledger has. The writes are the lead's, which gives the others of them.
+    fn add(&mut self, other: &Self) {
+        self.oldest = self.oldest.min(other.oldest);
+        self.site.add(&other.site);
+        self.posts = self.posts.saturating_add(other.posts);
+        for (ours, theirs) in self.skipped.iter_mut().zip(other.skipped) {
+            *ours = ours.saturating_add(theirs);
+        }
+        let both = self.adopted.zip(other.adopted);
+        self.adopted = both.map(|(ours, theirs)| ours.and(theirs));
+    }
+}
+
 /// What was found in Workers KV at the first start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adopted {
@@ -63,6 +82,16 @@ pub struct Adopted {
     /// What was left alone: entries that are no counts, posts that there was no room for, and parts or
     /// posts of a head that could not be read.
     pub left: u32,
+}
+
+impl Adopted {
+    /// What two ledgers have found.
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            posts: self.posts.saturating_add(other.posts),
+            left: self.left.saturating_add(other.left),
+        }
+    }
 }
 
 /// A post in a top list.
@@ -83,6 +112,17 @@ pub struct TopLists {
     pub periods: [Vec<Place>; 4],
 }
 
+impl TopLists {
+    /// Puts in the posts of another ledger.
+    fn add(&mut self, other: &Self) {
+        for (ours, theirs) in self.periods.iter_mut().zip(&other.periods) {
+            ours.extend(theirs.iter().cloned());
+            ours.sort_unstable_by(|a, b| b.views.cmp(&a.views).then_with(|| a.post.cmp(&b.post)));
+            ours.truncate(MAX_LIMIT as usize);
+        }
+    }
+}
+
 /// A part that readers can find.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Visible {
@@ -92,7 +132,18 @@ pub struct Visible {
     pub published: Time,
 }
 
-/// The head.
+/// Where the posts of one ledger are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holdings {
+    /// Whose they are.
+    pub deployment: Key,
+    /// What the places of posts follow from.
+    pub secret: Key,
+    /// The parts, in the order of their ranges; none where it has no posts.
+    pub parts: Vec<Visible>,
+}
+
+/// The head. What is of one ledger is of the first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Head {
     version: u8,
@@ -106,6 +157,9 @@ pub struct Head {
     pub lists: Vec<TopLists>,
     /// The parts, in the order of their ranges; none where the posts follow.
     pub parts: Vec<Visible>,
+    /// Where the posts of the other ledgers are.
+    #[serde(skip)]
+    pub others: Vec<Holdings>,
 }
 
 impl Head {
@@ -122,7 +176,29 @@ impl Head {
 
     /// Writes it.
     pub fn write(&self) -> Result<Vec<u8>, Error> {
-        postcard::to_extend(self, Vec::new()).map_err(|_| Error::Unreadable)
+        let unreadable = |_| Error::Unreadable;
+        let bytes = postcard::to_extend(self, Vec::new()).map_err(unreadable)?;
+        match self.version {
+            VERSION_OF_MORE => postcard::to_extend(&self.others, bytes).map_err(unreadable),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// Adds what another ledger has, which is the next.
+    pub fn add(&mut self, other: &Self) {
+        self.version = VERSION_OF_MORE;
+        self.others.push(Holdings {
+            deployment: other.deployment,
+            secret: other.secret,
+            parts: other.parts.clone(),
+        });
+        self.summary.add(&other.summary);
+        for list in &mut self.lists {
+            let same = |other: &&TopLists| other.prefix == list.prefix;
+            if let Some(theirs) = other.lists.iter().find(same) {
+                list.add(theirs);
+            }
+        }
     }
 }
 
@@ -131,55 +207,93 @@ impl Head {
 pub struct Published {
     /// The head.
     pub head: Head,
-    /// The range of each part.
-    ranges: Vec<Range>,
+    /// The owners of posts among the ledgers.
+    owners: Owners,
+    /// What each ledger has.
+    ledgers: Vec<Shelf>,
     /// The posts of a small site.
     inline: Option<Part>,
+}
+
+/// What one ledger has, and the range of each part.
+#[derive(Clone, Debug, Default)]
+pub struct Shelf {
+    /// Where it is.
+    pub holdings: Holdings,
+    /// The ranges of the parts.
+    pub ranges: Vec<Range>,
+}
+
+impl Shelf {
+    fn new(holdings: Holdings) -> Result<Self, Error> {
+        let depths = holdings.parts.iter().map(|part| part.depth);
+        let ranges = match holdings.parts.is_empty() {
+            true => Vec::new(),
+            false => Range::cover(depths).ok_or(Error::Unreadable)?,
+        };
+        Ok(Self { holdings, ranges })
+    }
 }
 
 /// Where a post is to be looked up.
 #[derive(Clone, Copy, Debug)]
 pub enum Where<'a> {
-    /// Nothing was published yet.
+    /// Nothing was published yet, where it would be.
     Nowhere,
     /// In the part that came with the head.
     Here(&'a Part),
-    /// In the part of this range, which has this state.
-    In(Range, Visible),
+    /// In the part of this range, which has this state, of this ledger.
+    In(&'a Holdings, Range, Visible),
 }
 
 impl Published {
     /// Reads a head; [`Error::Unreadable`] where it is none.
     pub fn read(bytes: Vec<u8>) -> Result<Self, Error> {
-        let (head, rest): (Head, _) =
+        let (mut head, rest): (Head, _) =
             postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
-        if head.version != VERSION || head.lists.is_empty() {
+        if head.lists.is_empty() {
             return Err(Error::Unreadable);
         }
-        if head.parts.is_empty() {
-            let from = bytes.len() - rest.len();
-            let inline = Part::read(bytes, from)?;
-            if !inline.is(&head.deployment, Range::ALL) {
-                return Err(Error::Unreadable);
+        match head.version {
+            VERSION if head.parts.is_empty() => {
+                let from = bytes.len() - rest.len();
+                let inline = Part::read(bytes, from)?;
+                if !inline.is(&head.deployment, Range::ALL) {
+                    return Err(Error::Unreadable);
+                }
+                return Ok(Self {
+                    head,
+                    inline: Some(inline),
+                    ..Self::default()
+                });
             }
-            return Ok(Self {
-                head,
-                ranges: Vec::new(),
-                inline: Some(inline),
-            });
+            VERSION => {}
+            VERSION_OF_MORE => {
+                head.others = postcard::from_bytes(rest).map_err(|_| Error::Unreadable)?;
+            }
+            _ => return Err(Error::Unreadable),
         }
-        let depths = head.parts.iter().map(|part| part.depth);
-        let ranges = Range::cover(depths).ok_or(Error::Unreadable)?;
+        let count = 1 + head.others.len();
+        if count > usize::from(MAX_LEDGERS) {
+            return Err(Error::Unreadable);
+        }
+        let first = Holdings {
+            deployment: head.deployment,
+            secret: head.secret,
+            parts: head.parts.clone(),
+        };
+        let all = std::iter::once(first).chain(head.others.iter().cloned());
         Ok(Self {
+            ledgers: all.map(Shelf::new).collect::<Result<_, _>>()?,
+            owners: Owners::among(count as u8),
             head,
-            ranges,
             inline: None,
         })
     }
 
     /// Whether nothing was published yet.
     pub fn is_nothing(&self) -> bool {
-        self.inline.is_none() && self.ranges.is_empty()
+        self.inline.is_none() && self.ledgers.is_empty()
     }
 
     /// The part that a post is in.
@@ -187,17 +301,26 @@ impl Published {
         if let Some(inline) = &self.inline {
             return Where::Here(inline);
         }
-        if self.ranges.is_empty() {
+        let owner = usize::from(self.owners.of_post(post));
+        let Some(Shelf { holdings, ranges }) = self.ledgers.get(owner) else {
             return Where::Nowhere;
+        };
+        let place = place(&holdings.secret, post.as_str());
+        let index = find(ranges, |range| *range, place);
+        match (ranges.get(index), holdings.parts.get(index)) {
+            (Some(range), Some(visible)) => Where::In(holdings, *range, *visible),
+            _ => Where::Nowhere,
         }
-        let place = place(&self.head.secret, post.as_str());
-        let index = find(&self.ranges, |range| *range, place);
-        Where::In(self.ranges[index], self.head.parts[index])
     }
 
-    /// The ranges of the parts; none where the posts came with the head, or there are none.
-    pub fn ranges(&self) -> &[Range] {
-        &self.ranges
+    /// What each ledger has; nothing where the posts came with the head, or there are none.
+    pub fn ledgers(&self) -> &[Shelf] {
+        &self.ledgers
+    }
+
+    /// How many ledgers there are.
+    pub fn count(&self) -> u8 {
+        self.owners.ledgers()
     }
 
     /// The part that came with the head.

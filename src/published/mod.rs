@@ -3,3 +3,4 @@
 pub mod budget;
 pub mod head;
 pub mod part;
+pub mod slice;

@@ -111,7 +111,7 @@ impl Site {
             key += 1;
             [key; 16]
         };
-        let tally = Tally::load(&store, &settings, at(START), keys).expect("books");
+        let tally = Tally::load(&store, 0, &settings, at(START), keys).expect("books");
         Self {
             store,
             tally,
@@ -145,7 +145,7 @@ impl Site {
     /// What is not stored is lost.
     pub fn crash(&mut self) {
         let now = at(self.now);
-        let books = Tally::load(&self.store, &self.settings, now, || unreachable!());
+        let books = Tally::load(&self.store, 0, &self.settings, now, || unreachable!());
         self.tally = books.expect("the same books");
     }
 
@@ -327,8 +327,8 @@ impl Site {
         match published.part_of(&id) {
             Where::Nowhere => 0,
             Where::Here(part) => views(part),
-            Where::In(range, _) => {
-                let key = tally::published::part::key(&published.head.deployment, range);
+            Where::In(of, range, _) => {
+                let key = tally::published::part::key(&of.deployment, range);
                 views(&Part::read(self.kv[&key].clone(), 0).expect("a part"))
             }
         }

@@ -1,4 +1,8 @@
-//! The `Ledger` object, the single writer of the posts' views.
+//! The `Ledger` object, the single writer of its posts' views.
+//!
+//! A site has as many as `LEDGERS` says, named `0`, `1` and so on, and each post has one owner among them
+//! ([`crate::books::layout`]). Ledger 0 leads: it publishes, and sees to it that posts are handed over where
+//! the number has changed ([`crate::edge::object::members`]).
 //!
 //! It stores the rows of [`crate::books::tally`], and publishes by alarm, as
 //! [`crate::published::budget`] allows, the keys that [`crate::published::head`] lists. Where Workers KV
@@ -16,33 +20,51 @@
 //! pings([post, id, address, agent, reason, …])
 //!                                  of each ping what `ping`, or with a reason `skip`, answers; an error
 //!                                  that is its own; or `undefined` where it was left alone, because
-//!                                  Workers KV is to be read first: it is to be sent by itself
+//!                                  something has to be waited for: it is to be sent by itself
 //! set(post, views)                 nothing; 0 forgets the post
-//! exported(format, cursor)         [text, the cursor of what follows], see crate::http::portable
-//! imported(bytes, id)              whether it was taken in; bytes: (Mode, Records) in postcard
+//! exported(ledgers, format, cursor)
+//!                                  [text, the cursor of what follows], see crate::http::portable; the
+//!                                  cursor ends with `>` where that is the next ledger's
+//! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
 //! wake()                           nothing; has something published
+//! ```
+//!
+//! What is asked of a post that another ledger owns is not done: the answer is the name of that ledger, a
+//! string. What is asked of all posts is refused where they are not shared among `ledgers`
+//! ([`Error::Moving`]).
+//!
+//! The ledgers ask each other, in postcard:
+//!
+//! ```text
+//! join()                           of the lead: the Plan
+//! advance(Plan)                    of a member: whether it has handed all over that it loses by the plan
+//! receive(batch)                   nothing; the batch is here (crate::books::handover)
+//! collect((Plan, Grant, published))
+//!                                  of a member: what it has for the head, a Slice
 //! ```
 
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::base::settings::Settings;
 use crate::base::time::Time;
+use crate::books::layout::Whose;
 use crate::books::publication::{Action, Outcomes, Publication, StaleEntry};
 use crate::books::rows::Rows;
 use crate::books::takeover::{FoundPart, Want};
 use crate::books::tally::{Ping, Tally};
 use crate::edge::platform::kv::{self, Namespace};
-use crate::edge::platform::rpc::{to_js, unavailable};
-use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv};
+use crate::edge::platform::rpc::{self, to_js, unavailable};
+use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
+use crate::model::owner::LEAD;
 use crate::model::page::Entry;
 use crate::model::place::Key;
 use crate::model::reason::Reason;
 use crate::model::record::Records;
 use crate::published::head::{HEAD, OWNER, Published, REFUSED};
 use crate::published::part::Part;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -67,6 +89,7 @@ impl Ledger {
             kv: storage.kv(),
             storage: storage.clone(),
             settings: Rc::clone(&settings),
+            number: context.number(),
             tally: RefCell::default(),
         };
         let views = env.unchecked_ref::<kv::Bindings>().views();
@@ -74,6 +97,9 @@ impl Ledger {
             books: Commits::new(storage, books),
             settings,
             views,
+            env: env.clone(),
+            is_handing_over: Cell::default(),
+            is_publishing: Cell::default(),
         };
         Self {
             inner: Rc::new(inner),
@@ -136,7 +162,12 @@ impl Ledger {
     }
 
     /// Writes records down, from a cursor on.
-    pub fn exported(&self, format: String, cursor: Option<String>) -> Result<JsValue, JsValue> {
+    pub fn exported(
+        &self,
+        ledgers: u8,
+        format: String,
+        cursor: Option<String>,
+    ) -> Result<JsValue, JsValue> {
         let format = Format::parse(&format).map_err(to_js)?;
         let is_first = !cursor
             .as_ref()
@@ -144,6 +175,7 @@ impl Ledger {
         let from = cursor.map(|cursor| u64::from_str_radix(cursor.trim_start_matches('+'), 16));
         let from = from.transpose().map_err(|_| to_js(Error::InvalidFormat))?;
         self.inner.after_adoption(None, move |inner| {
+            inner.is_settled(ledgers)?;
             inner.taken_over()?;
             let mut text = match from {
                 None => format.begin().to_owned(),
@@ -162,7 +194,12 @@ impl Ledger {
             }
             // The sign tells that posts were written before.
             let sign = if is_first { "" } else { "+" };
-            let cursor = next.map(|next| format!("{sign}{next:x}"));
+            let is_last = inner.number()? + 1 == ledgers;
+            let cursor = match next {
+                Some(next) => Some(format!("{sign}{next:x}")),
+                None if is_last => None,
+                None => Some(format!("{sign}>")),
+            };
             if cursor.is_none() {
                 text.push_str(format.end());
             }
@@ -172,11 +209,17 @@ impl Ledger {
     }
 
     /// Takes records in.
-    pub fn imported(&self, bytes: Vec<u8>, id: Option<String>) -> Result<JsValue, JsValue> {
+    pub fn imported(
+        &self,
+        ledgers: u8,
+        bytes: Vec<u8>,
+        id: Option<String>,
+    ) -> Result<JsValue, JsValue> {
         let import: Result<(Mode, Records), _> = postcard::from_bytes(&bytes);
         let (mode, records) = import.map_err(|_| to_js(Error::Unreadable))?;
         drop(bytes);
         self.inner.after_adoption(None, move |inner| {
+            inner.is_settled(ledgers)?;
             inner.taken_over()?;
             let settings = &inner.settings;
             let taken = inner.change(|tally, rows, now| {
@@ -194,6 +237,54 @@ impl Ledger {
                 Ok(())
             })?;
             Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// The plan, for a ledger that does not know it. Only the lead has it for certain.
+    pub fn join(&self) -> Result<JsValue, JsValue> {
+        let inner = &self.inner;
+        let plan = inner.change(|tally, _, now| {
+            // A change may have to begin, because a new ledger is asked already.
+            match tally.begin_change(&inner.settings, now, random) {
+                Ok(()) => Ok(tally.plan()),
+                Err(_) => Ok(tally.plan()),
+            }
+        });
+        let plan = plan.map_err(to_js)?.ok_or(Error::Unavailable);
+        let bytes = plan.and_then(|plan| rpc::bytes(&plan)).map_err(to_js)?;
+        inner.books.commit_then(bytes.into()).map_err(to_js)
+    }
+
+    /// Follows a plan, and hands some posts over by it.
+    pub fn advance(&self, plan: Vec<u8>) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        future_to_promise(async move {
+            let plan = rpc::read(&plan).map_err(to_js)?;
+            inner.follow(plan).map_err(to_js)?;
+            let done = inner.hand_over().await.map_err(to_js)?;
+            Ok(done.into())
+        })
+    }
+
+    /// Takes posts in that another ledger hands over.
+    pub fn receive(&self, batch: Vec<u8>) -> Result<JsValue, JsValue> {
+        let inner = &self.inner;
+        let settings = &inner.settings;
+        let received = inner
+            .change(|tally, rows, now| tally.receive(rows, &batch, settings, now, random))
+            .and_then(|()| inner.books.commit_then(JsValue::UNDEFINED));
+        received.map_err(to_js)
+    }
+
+    /// Publishes what the lead grants, and tells what the head needs of it.
+    pub fn collect(&self, order: Vec<u8>) -> Promise {
+        let inner = Rc::clone(&self.inner);
+        future_to_promise(async move {
+            let (plan, grant, published) = rpc::read(&order).map_err(to_js)?;
+            inner.follow(plan).map_err(to_js)?;
+            let slice = inner.publish_grant(grant, published).await;
+            let bytes = slice.and_then(|slice| rpc::bytes(&slice));
+            Ok(bytes.map_err(to_js)?.into())
         })
     }
 
@@ -258,37 +349,49 @@ impl Sent {
 /// What a call does, as one type.
 type Work = Box<dyn FnOnce(&Inner) -> Result<JsValue, Error>>;
 
-struct Inner {
-    books: Rc<Commits<Books>>,
-    settings: Rc<Settings>,
+/// What a call has to wait for before it can be answered.
+enum Before {
+    Nothing,
+    /// This ledger does not know of the others.
+    Plan,
+    /// The post is on its way to another ledger.
+    Handover,
+    /// Something in Workers KV.
+    Want(Want),
+}
+
+/// How long a call waits for a post that is on its way, in milliseconds, and how often it looks.
+const PATIENCE: u32 = 3000;
+const LOOK: u32 = 10;
+
+pub(super) struct Inner {
+    pub(super) books: Rc<Commits<Books>>,
+    pub(super) settings: Rc<Settings>,
     views: Namespace,
+    pub(super) env: Env,
+    /// Whether this ledger is handing posts over, and whether it is writing to Workers KV.
+    pub(super) is_handing_over: Cell<bool>,
+    pub(super) is_publishing: Cell<bool>,
 }
 
 impl Inner {
-    /// Does `work`, and promises what it answers; while the takeover goes on, only after what Workers
-    /// KV has of `post`, or without one a part of all, was taken over, or that was tried.
+    /// Does `work`, and promises what it answers, or tells which ledger owns `post`. While the takeover goes
+    /// on, only after what Workers KV has of `post`, or without one a part of all, was taken over, or that
+    /// was tried.
     fn after_adoption(
         self: &Rc<Self>,
         post: Option<PostId>,
         work: impl FnOnce(&Self) -> Result<JsValue, Error> + 'static,
     ) -> Result<JsValue, JsValue> {
         let work: Work = Box::new(work);
-        let want = self.want(post.as_ref()).map_err(to_js)?;
-        let Some(want) = want else {
-            return self.answer(work).map_err(to_js);
-        };
+        let before = self.before(post.as_ref()).map_err(to_js)?;
+        if let Before::Nothing = before {
+            return self.answer(post.as_ref(), work).map_err(to_js);
+        }
         let inner = Rc::clone(self);
         let answer = future_to_promise(async move {
-            // Whether it works or not: a view is counted either way.
-            let mut next = Some(want);
-            while let Some(want) = next {
-                let is_last = matches!(want, Want::Entry(_) | Want::List(_));
-                if inner.take_over(want).await.is_err() || is_last {
-                    break;
-                }
-                next = inner.want(post.as_ref()).map_err(to_js)?;
-            }
-            let answer = inner.answer(work).map_err(to_js)?;
+            inner.wait(before, post.as_ref()).await.map_err(to_js)?;
+            let answer = inner.answer(post.as_ref(), work).map_err(to_js)?;
             match answer.dyn_into::<Promise>() {
                 Ok(promise) => JsFuture::from(promise).await,
                 Err(answer) => Ok(answer),
@@ -297,17 +400,74 @@ impl Inner {
         Ok(answer.into())
     }
 
+    /// Waits for all that has to be before a call can be answered.
+    async fn wait(&self, before: Before, post: Option<&PostId>) -> Result<(), Error> {
+        let mut next = before;
+        let mut waited = 0;
+        loop {
+            match next {
+                Before::Nothing => return Ok(()),
+                Before::Plan => self.ask_for_plan().await?,
+                Before::Handover if waited >= PATIENCE => return Err(Error::Moving),
+                Before::Handover => {
+                    let _ = JsFuture::from(sleep(LOOK)).await;
+                    waited += LOOK;
+                }
+                Before::Want(want) => {
+                    // Whether it works or not: a view is counted either way.
+                    let is_last = matches!(want, Want::Entry(_) | Want::List(_));
+                    if self.take_over(want).await.is_err() || is_last {
+                        return Ok(());
+                    }
+                }
+            }
+            next = self.before(post)?;
+        }
+    }
+
+    /// What a call has to wait for.
+    fn before(&self, post: Option<&PostId>) -> Result<Before, Error> {
+        let whose = self.books.stored.with(|tally, _| {
+            let is_known = tally.plan().is_some();
+            Ok(match post {
+                _ if !is_known => Whose::Unknown,
+                Some(post) => tally.whose(post),
+                None => Whose::Here,
+            })
+        })?;
+        Ok(match whose {
+            Whose::Unknown => Before::Plan,
+            Whose::OnItsWay => Before::Handover,
+            Whose::There(_) => Before::Nothing,
+            Whose::Here => self.want(post)?.map_or(Before::Nothing, Before::Want),
+        })
+    }
+
+    /// The answer to a call about a post that another ledger owns: its name.
+    fn elsewhere(&self, post: &PostId) -> Result<Option<JsValue>, Error> {
+        self.books.stored.with(|tally, _| match tally.whose(post) {
+            Whose::Here => Ok(None),
+            Whose::There(ledger) => Ok(Some(ledger.to_string().into())),
+            Whose::OnItsWay | Whose::Unknown => Err(Error::Moving),
+        })
+    }
+
     /// What [`Ledger::pings`] answers for a ping; an error where storage failed, and with it all that was
     /// not written yet.
     fn take_in_together(&self, fields: &[JsValue]) -> Result<JsValue, Error> {
         let ready = Sent::read(fields).and_then(|ping| {
-            let waits = self.want(Some(&ping.post))?.is_some();
+            if !matches!(self.before(Some(&ping.post))?, Before::Nothing) {
+                return Ok(Err(JsValue::UNDEFINED));
+            }
+            if let Some(elsewhere) = self.elsewhere(&ping.post)? {
+                return Ok(Err(elsewhere));
+            }
             self.is_readable(&ping.post)?;
-            Ok((!waits).then_some(ping))
+            Ok(Ok(ping))
         });
         match ready {
-            Ok(None) => Ok(JsValue::UNDEFINED),
-            Ok(Some(ping)) => match self.take_in(&ping) {
+            Ok(Err(answer)) => Ok(answer),
+            Ok(Ok(ping)) => match self.take_in(&ping) {
                 Err(error) if !is_of_storage(error) => Ok(to_js(error)),
                 answer => answer,
             },
@@ -388,7 +548,7 @@ impl Inner {
                     Ok(())
                 }),
             },
-            Want::Part(key, range) => {
+            Want::Part(key) => {
                 let found = match self
                     .views
                     .bytes(&key)
@@ -402,14 +562,18 @@ impl Inner {
                 if !matches!(found, FoundPart::Part(_)) {
                     worker::console_error!("ledger: {key} is missing or cannot be read");
                 }
-                self.change(|tally, rows, now| tally.found_part(rows, range, &found, now))
+                self.change(|tally, rows, now| tally.found_part(rows, &key, &found, now))
             }
             Want::Entry(post) => {
                 let found = self.views.entry(&post).await?;
                 self.change(|tally, rows, now| tally.found_entry(rows, &post, found, now))
             }
             Want::List(cursor) => {
-                let section = kv::section(&self.views, cursor.clone()).await?;
+                let owns = |post: &PostId| {
+                    let whose = self.books.stored.with(|tally, _| Ok(tally.whose(post)));
+                    whose.is_ok_and(|whose| whose == Whose::Here)
+                };
+                let section = kv::section(&self.views, cursor.clone(), owns).await?;
                 self.change(|tally, rows, now| tally.found_section(rows, &cursor, section, now))
             }
         }
@@ -424,13 +588,30 @@ impl Inner {
         is_over.then_some(()).ok_or(Error::Adopting)
     }
 
-    fn answer(&self, work: Work) -> Result<JsValue, Error> {
+    fn answer(&self, post: Option<&PostId>, work: Work) -> Result<JsValue, Error> {
+        if let Some(post) = post
+            && let Some(elsewhere) = self.elsewhere(post)?
+        {
+            return Ok(elsewhere);
+        }
         let answer = work(self)?;
         self.books.commit_then(answer)
     }
 
+    /// Refuses what is asked of all posts where they are not shared among so many ledgers.
+    fn is_settled(&self, ledgers: u8) -> Result<(), Error> {
+        let is_settled = |tally: &mut Tally, _: &_| Ok(tally.is_settled(ledgers));
+        let is_settled = self.books.stored.with(is_settled)?;
+        is_settled.then_some(()).ok_or(Error::Moving)
+    }
+
+    /// The number of this ledger.
+    fn number(&self) -> Result<u8, Error> {
+        self.books.stored.with(|tally, _| Ok(tally.number()))
+    }
+
     /// Works on the books. Where storage fails, they are read anew, because the work may be half done.
-    fn attempt<T>(
+    pub(super) fn attempt<T>(
         &self,
         work: impl FnOnce(&mut Tally, &Books, Time) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -445,7 +626,7 @@ impl Inner {
     }
 
     /// Changes the books, and sets the alarm that follows from it. To be committed before it is told.
-    fn change<T>(
+    pub(super) fn change<T>(
         &self,
         work: impl FnOnce(&mut Tally, &Books, Time) -> Result<T, Error>,
     ) -> Result<T, Error> {
@@ -460,7 +641,7 @@ impl Inner {
     }
 
     /// Waits until all changes are on their way to the disk.
-    async fn committed(&self) -> Result<(), Error> {
+    pub(super) async fn committed(&self) -> Result<(), Error> {
         if let Some(write) = self.books.commit()? {
             JsFuture::from(write).await.map_err(unavailable)?;
         }
@@ -468,6 +649,10 @@ impl Inner {
     }
 
     async fn publish(&self) -> Result<(), Error> {
+        self.attempt(|tally, _, _| {
+            tally.alarm_came();
+            Ok(())
+        })?;
         let want = self.attempt(|tally, rows, _| tally.want(rows, None))?;
         if let Some(want) = want
             && let Err(error) = self.take_over(want).await
@@ -476,15 +661,25 @@ impl Inner {
             worker::console_error!("ledger: Workers KV is not taken over: {error}");
         }
         let settings = &self.settings;
+        if self.see_to_change().await? {
+            return self.committed().await;
+        }
         let begun = self.attempt(|tally, rows, now| tally.begin(rows, now, settings))?;
         // What is published is on the disk, and so is what it costs; and what no longer matters is gone.
         self.committed().await?;
         let Some(publication) = begun else {
+            self.give_notice().await;
             self.change(|_, _, _| Ok(()))?;
             return self.committed().await;
         };
-        let outcomes = match self.is_owner().await {
-            Ok(true) => self.write_all(publication).await?,
+        let is_lead = self.number()? == LEAD;
+        let outcomes = match self.is_owner(is_lead).await {
+            Ok(true) => {
+                if is_lead {
+                    self.collect_all().await?;
+                }
+                self.write_all(publication).await?
+            }
             Ok(false) => {
                 self.change(|tally, _, now| {
                     tally.refuse(now);
@@ -500,8 +695,12 @@ impl Inner {
     }
 
     /// Whether this deployment is the one that publishes in the namespace. It becomes it where there is
-    /// none, or the one that it was restored from.
-    async fn is_owner(&self) -> Result<bool, Error> {
+    /// none, or the one that it was restored from. A ledger that does not lead only removes its own keys by
+    /// itself.
+    async fn is_owner(&self, is_lead: bool) -> Result<bool, Error> {
+        if !is_lead {
+            return Ok(true);
+        }
         let (own, parent) = self.books.stored.with(|tally, _| Ok(tally.deployment()))?;
         let name = |key: Key| {
             key.iter().fold(String::new(), |mut name, byte| {
@@ -542,7 +741,7 @@ impl Inner {
     }
 
     /// Writes what is to be published: parts, then the head that tells of them, then entries.
-    async fn write_all(&self, publication: Publication) -> Result<Outcomes, Error> {
+    pub(super) async fn write_all(&self, publication: Publication) -> Result<Outcomes, Error> {
         let settings = &self.settings;
         let mut outcomes = Outcomes::default();
         while let Some(write) =
@@ -608,23 +807,28 @@ impl Inner {
 }
 
 /// The books in memory, and the rows they are stored in.
-struct Books {
+pub(super) struct Books {
     kv: SyncKv,
     storage: Storage,
     settings: Rc<Settings>,
+    /// What the object's name says.
+    number: u8,
     /// `None` until storage was read, and again after a write that failed.
     tally: RefCell<Option<Tally>>,
 }
 
 impl Books {
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         work: impl FnOnce(&mut Tally, &Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let mut tally = self.tally.borrow_mut();
         let tally = match &mut *tally {
             Some(tally) => tally,
-            empty => empty.insert(Tally::load(self, &self.settings, now(), random)?),
+            empty => {
+                let books = Tally::load(self, self.number, &self.settings, now(), random)?;
+                empty.insert(books)
+            }
         };
         work(tally, self)
     }
@@ -690,12 +894,12 @@ fn is_of_storage(error: Error) -> bool {
     matches!(error, Error::Unreadable | Error::Unavailable)
 }
 
-fn now() -> Time {
+pub(super) fn now() -> Time {
     Time::from_millis(Date::now())
 }
 
 /// 128 random bits.
-fn random() -> Key {
+pub(super) fn random() -> Key {
     let bytes = Uint8Array::new_with_length(16);
     get_random_values(&bytes);
     let mut key = Key::default();

@@ -71,12 +71,17 @@ fn bytes(value: JsValue) -> Result<Option<Vec<u8>>, Error> {
     Ok(buffer.map(|buffer| Uint8Array::new(&buffer).to_vec()))
 }
 
-/// Reads a section of what other programs left in the namespace, from a cursor of its list on.
+/// Reads a section of what other programs left in the namespace, from a cursor of its list on: of the posts
+/// that this ledger `owns`.
 ///
 /// A section is small, because an invocation may ask Workers KV a thousand times, and a bulk read
 /// forgets the keys that are array indices, such as `142` (`getBulk` in workerd's `kv.c++`): these are
 /// read one by one.
-pub async fn section(views: &Namespace, cursor: Option<String>) -> Result<Section, Error> {
+pub async fn section(
+    views: &Namespace,
+    cursor: Option<String>,
+    owns: impl Fn(&PostId) -> bool,
+) -> Result<Section, Error> {
     let list: List = done(views.list(&list_options(SECTION, cursor)))
         .await?
         .unchecked_into();
@@ -88,7 +93,8 @@ pub async fn section(views: &Namespace, cursor: Option<String>) -> Result<Sectio
     for key in list.keys().iter() {
         let name = key.unchecked_into::<Key>().name();
         match PostId::parse(name.clone()) {
-            Ok(post) => posts.push(post),
+            Ok(post) if owns(&post) => posts.push(post),
+            Ok(_) => {}
             Err(_) => section.left += u32::from(!is_own(&name)),
         }
     }

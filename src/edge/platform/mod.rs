@@ -3,6 +3,7 @@
 pub mod header;
 pub mod instance;
 pub mod kv;
+pub mod ledgers;
 pub mod reply;
 pub mod rpc;
 pub mod storage;

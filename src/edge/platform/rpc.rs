@@ -1,12 +1,15 @@
-//! Errors on their way over RPC, which carries the built-in classes and their messages only.
+//! What goes over RPC: errors, of which only the built-in classes and their messages arrive, and what the
+//! ledgers send each other.
 
 use crate::base::error::Error;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{self, RangeError, TypeError};
+use worker::js_sys::{self, RangeError, TypeError, Uint8Array};
 use worker::web_sys::console;
 
 /// The errors that an object answers with. Each is known again by its sentence.
-const CARRIED: [Error; 10] = [
+const CARRIED: [Error; 11] = [
     Error::OutOfRange,
     Error::NotACount,
     Error::InvalidAmount,
@@ -15,6 +18,7 @@ const CARRIED: [Error; 10] = [
     Error::InvalidFormat,
     Error::TooManyPosts,
     Error::Adopting,
+    Error::Moving,
     Error::Unreadable,
     Error::Unavailable,
 ];
@@ -50,4 +54,15 @@ pub fn from_js(cause: JsValue) -> Error {
 pub fn unavailable(cause: JsValue) -> Error {
     console::error_2(&"object:".into(), &cause);
     Error::Unavailable
+}
+
+/// A value in postcard, as the ledgers send each other.
+pub fn bytes(value: &impl Serialize) -> Result<Uint8Array, Error> {
+    let bytes = postcard::to_extend(value, Vec::new()).map_err(|_| Error::Unreadable)?;
+    Ok(Uint8Array::from(bytes.as_slice()))
+}
+
+/// The way back of [`bytes`].
+pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    postcard::from_bytes(bytes).map_err(|_| Error::Unreadable)
 }

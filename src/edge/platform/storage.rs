@@ -116,6 +116,14 @@ impl<S: Stored + 'static> Commits<S> {
     }
 }
 
+impl Context {
+    /// The number that is the object's name, 0 where it is none.
+    pub fn number(&self) -> u8 {
+        let number = self.id().name().and_then(|name| name.parse().ok());
+        number.unwrap_or_default()
+    }
+}
+
 /// Promises `value` once `promise` is kept. A Rust future costs several times as much.
 #[wasm_bindgen(inline_js = "
 export const after = (promise, value) => promise.then(() => value);
@@ -134,6 +142,14 @@ extern "C" {
     /// Its storage.
     #[wasm_bindgen(method, getter)]
     pub fn storage(this: &Context) -> Storage;
+    #[wasm_bindgen(method, getter)]
+    fn id(this: &Context) -> ObjectId;
+
+    /// `ctx.id`.
+    type ObjectId;
+    /// The name that the object was asked for by; an alarm may not tell it.
+    #[wasm_bindgen(method, getter)]
+    fn name(this: &ObjectId) -> Option<String>;
 
     /// `ctx.storage`.
     #[derive(Clone)]

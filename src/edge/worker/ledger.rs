@@ -1,18 +1,22 @@
-//! The Worker's client of the ledger.
+//! The Worker's client of the ledgers.
 
 use super::Context;
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
-use crate::edge::platform::rpc::{from_js, unavailable};
+use crate::edge::platform::ledgers::{Ledgers, answer, ledgers, stub};
+use crate::edge::platform::rpc::{self, from_js};
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
+use crate::model::owner::{LEAD, Ledger, Owners};
 use crate::model::reason::Reason;
 use crate::model::record::Records;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::Env;
-use worker::js_sys::{Array, JsString, Promise, Uint8Array};
-use worker::wasm_bindgen_futures::JsFuture;
+use worker::js_sys::{Array, JsString, Promise};
 
 /// A ping, as the ledger is told of it.
 pub struct Ping<'a> {
@@ -29,12 +33,11 @@ pub struct Ping<'a> {
 }
 
 impl Ping<'_> {
-    /// Has the ledger count it, or note why it does not count, together with other pings; a promise of what
+    /// Has its `owner` count it, or note why it does not count, together with other pings; a promise of what
     /// [`outcome_of`] reads.
     ///
     /// Nothing is asked twice: a view whose answer was lost may have counted.
-    pub fn send(self, env: &Env, context: &Context) -> Promise {
-        let ledgers = env.unchecked_ref::<Bindings>().ledgers();
+    pub fn send(self, owner: Ledger, env: &Env, context: &Context) -> Promise {
         let ping = Array::of5(
             self.post,
             &self.id.map(PingId::as_str).into(),
@@ -42,8 +45,18 @@ impl Ping<'_> {
             &self.agent.into(),
             &self.reason.map(Reason::number).into(),
         );
-        ping_ledger(&ledgers, SITE, &ping, context)
+        NAMES.with_borrow_mut(|names| {
+            let name = names
+                .entry(owner)
+                .or_insert_with(|| owner.to_string().into());
+            ping_ledger(&ledgers(env), name, &ping, context)
+        })
     }
+}
+
+thread_local! {
+    /// The names of ledgers, as JavaScript has them.
+    static NAMES: RefCell<HashMap<Ledger, JsString>> = RefCell::default();
 }
 
 /// Reads what a ping came to. Of one that was known not to count, [`Outcome::Counted`] has the views as they
@@ -53,66 +66,120 @@ pub fn outcome_of(answer: JsValue) -> Result<Outcome, Error> {
     Ok(Outcome::from_number(number))
 }
 
-/// The name of the site's ledger.
-const SITE: &str = "0";
+/// How often a ledger may name another one, before a change of their number is waited for.
+const MOST_HOPS: usize = 6;
 
-/// A stub of the site's ledger.
+/// The ledgers of a site, each of which owns some of the posts.
 #[derive(Clone)]
-pub struct Client(Stub);
+pub struct Client {
+    env: Env,
+    owners: Rc<Owners>,
+}
 
 impl Client {
-    /// The ledger of the site.
-    pub fn new(env: &Env) -> Result<Self, Error> {
-        let ledgers = env.unchecked_ref::<Bindings>().ledgers();
-        ledgers.get_by_name(SITE).map(Self).map_err(unavailable)
+    /// The ledgers, which share the posts like this.
+    pub fn new(env: &Env, owners: &Rc<Owners>) -> Self {
+        Self {
+            env: env.clone(),
+            owners: Rc::clone(owners),
+        }
     }
 
     /// Notes pings that do not count.
     pub async fn skip(&self, reason: Reason, pings: u32) -> Result<(), Error> {
-        answer(self.0.skip(reason.number(), pings)).await.map(drop)
+        let lead = stub(&self.env, LEAD)?;
+        answer(lead.skip(reason.number(), pings)).await.map(drop)
     }
 
-    /// Sets a post's views; 0 forgets it.
+    /// Sets a post's views; 0 forgets it. A ledger that does not own the post has done nothing, and names
+    /// another one.
     pub async fn set(&self, post: &PostId, views: u64) -> Result<(), Error> {
-        answer(self.0.set(post.as_str(), views as f64))
-            .await
-            .map(drop)
+        let mut owner = self.owners.of_post(post);
+        for _ in 0..MOST_HOPS {
+            let ledger = stub(&self.env, owner)?;
+            let told = answer(ledger.set(post.as_str(), views as f64)).await?;
+            match told.as_string().and_then(|name| name.parse().ok()) {
+                None => return Ok(()),
+                Some(other) => owner = other,
+            }
+        }
+        Err(Error::Moving)
     }
 
     /// Writes records down, from a cursor on: the text, and where it goes on, if it does.
     pub async fn export(
         &self,
         format: Format,
-        cursor: Option<&str>,
-    ) -> Result<(JsValue, Option<String>), Error> {
-        let answer: Array = answer(self.0.exported(format.name(), cursor))
-            .await?
-            .unchecked_into();
-        Ok((answer.get(0), answer.get(1).as_string()))
+        cursor: Option<&Cursor>,
+    ) -> Result<(JsValue, Option<Cursor>), Error> {
+        let ledger = cursor.map_or(LEAD, |cursor| cursor.ledger);
+        let place = cursor.map(|cursor| cursor.place.as_str());
+        let call = stub(&self.env, ledger)?.exported(self.owners.ledgers(), format.name(), place);
+        let answer: Array = answer(call).await?.unchecked_into();
+        let next = answer.get(1).as_string();
+        Ok((answer.get(0), next.map(|next| Cursor::after(ledger, next))))
     }
 
-    /// Takes records in, at most once for each `id`; whether that was now.
+    /// Takes records in, at most once for each `id`. Each ledger takes its own, all or none; the first error
+    /// ends it.
     pub async fn import(
         &self,
         mode: Mode,
         records: Records,
         id: Option<&str>,
-    ) -> Result<bool, Error> {
-        let bytes = postcard::to_extend(&(mode, records), Vec::new());
-        let bytes = bytes.map_err(|_| Error::Unreadable)?;
-        let call = self.0.imported(&Uint8Array::from(bytes.as_slice()), id);
-        Ok(answer(call).await?.is_truthy())
+    ) -> Result<(), Error> {
+        let mut shares: BTreeMap<Ledger, Records> = BTreeMap::new();
+        for record in records {
+            let owner = self.owners.of_post(&record.0);
+            shares.entry(owner).or_default().push(record);
+        }
+        for (owner, records) in shares {
+            let bytes = rpc::bytes(&(mode, records))?;
+            let call = stub(&self.env, owner)?.imported(self.owners.ledgers(), &bytes, id);
+            answer(call).await?;
+        }
+        Ok(())
     }
 
     /// Has something published.
     pub async fn wake(&self) -> Result<(), Error> {
-        answer(self.0.wake()).await.map(drop)
+        answer(stub(&self.env, LEAD)?.wake()).await.map(drop)
     }
 }
 
-async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
-    let call = call.map_err(unavailable)?;
-    JsFuture::from(call).await.map_err(from_js)
+/// Where an export goes on.
+#[derive(Clone, Debug)]
+pub struct Cursor {
+    ledger: Ledger,
+    /// As the ledger tells it.
+    place: String,
+}
+
+impl Cursor {
+    /// What a ledger has told; `>` at its end begins the next ledger.
+    fn after(ledger: Ledger, place: String) -> Self {
+        match place.strip_suffix('>') {
+            Some(sign) => Self {
+                ledger: ledger + 1,
+                place: format!("{sign}0"),
+            },
+            None => Self { ledger, place },
+        }
+    }
+
+    /// As text.
+    pub fn text(&self) -> String {
+        format!("{}:{}", self.ledger, self.place)
+    }
+
+    /// Reads [`Cursor::text`].
+    pub fn parse(text: &str) -> Option<Self> {
+        let (ledger, place) = text.split_once(':')?;
+        Some(Self {
+            ledger: ledger.parse().ok()?,
+            place: place.to_owned(),
+        })
+    }
 }
 
 // wasm-bindgen writes this path as it is into `build/tally.js`.
@@ -120,32 +187,5 @@ async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
 extern "C" {
     /// Sends a ping to a ledger, together with others; a promise of [`Outcome::number`] or an error.
     #[wasm_bindgen(js_namespace = calls, js_name = ping)]
-    fn ping_ledger(ledgers: &Ledgers, name: &str, ping: &Array, context: &Context) -> Promise;
-}
-
-#[wasm_bindgen]
-extern "C" {
-    /// `env`, with the binding of this class.
-    type Bindings;
-    #[wasm_bindgen(method, getter, js_name = LEDGER)]
-    fn ledgers(this: &Bindings) -> Ledgers;
-
-    /// The binding.
-    type Ledgers;
-    #[wasm_bindgen(method, catch, js_name = getByName)]
-    fn get_by_name(this: &Ledgers, name: &str) -> Result<Stub, JsValue>;
-
-    /// A stub of a ledger.
-    #[derive(Clone)]
-    type Stub;
-    #[wasm_bindgen(method, catch)]
-    fn skip(this: &Stub, reason: u8, pings: u32) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn set(this: &Stub, post: &str, views: f64) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn exported(this: &Stub, format: &str, cursor: Option<&str>) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn imported(this: &Stub, bytes: &Uint8Array, id: Option<&str>) -> Result<Promise, JsValue>;
-    #[wasm_bindgen(method, catch)]
-    fn wake(this: &Stub) -> Result<Promise, JsValue>;
+    fn ping_ledger(ledgers: &Ledgers, name: &JsString, ping: &Array, context: &Context) -> Promise;
 }

@@ -11,6 +11,8 @@ use crate::base::settings::Settings;
 use crate::edge::platform::header;
 use crate::edge::platform::reply::Reply;
 use crate::http::route::Views;
+use crate::model::owner::Owners;
+use ledger::Client;
 use std::cell::OnceCell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -20,7 +22,7 @@ use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::Request;
 
 thread_local! {
-    static SETTINGS: OnceCell<Rc<Settings>> = OnceCell::default();
+    static SITE: OnceCell<(Rc<Settings>, Rc<Owners>)> = OnceCell::default();
 }
 
 /// Answers a request: a response, or a promise of one.
@@ -30,9 +32,11 @@ pub fn fetch(
     env: Env,
     context: Context,
 ) -> Result<JsValue, JsValue> {
+    let (settings, owners) = site(&env);
     let request = Asked {
         request,
-        settings: settings(&env),
+        settings,
+        owners,
         env,
         context,
     };
@@ -48,20 +52,30 @@ fn promise(answer: impl Future<Output = Reply> + 'static) -> JsValue {
     future_to_promise(async move { answer.await.map(Into::into) }).into()
 }
 
-fn settings(env: &Env) -> Rc<Settings> {
-    let read = || Rc::new(crate::edge::object::ledger::settings(env));
-    SETTINGS.with(|settings| Rc::clone(settings.get_or_init(read)))
+/// The settings, and the owners of posts that follow from them.
+fn site(env: &Env) -> (Rc<Settings>, Rc<Owners>) {
+    let read = || {
+        let settings = crate::edge::object::ledger::settings(env);
+        let owners = Owners::among(settings.ledgers);
+        (Rc::new(settings), Rc::new(owners))
+    };
+    SITE.with(|site| site.get_or_init(read).clone())
 }
 
 /// A request with all that it came with.
 struct Asked {
     request: Request,
     settings: Rc<Settings>,
+    owners: Rc<Owners>,
     env: Env,
     context: Context,
 }
 
 impl Asked {
+    fn ledgers(&self) -> Client {
+        Client::new(&self.env, &self.owners)
+    }
+
     fn header(&self, name: header::Name) -> Option<String> {
         self.value(name).map(String::from)
     }

@@ -1,7 +1,7 @@
 //! The owner's requests, with the token of `ADMIN_TOKEN`.
 
 use super::Asked;
-use super::ledger::Client;
+use super::ledger::{Client, Cursor};
 use crate::base::error::Error;
 use crate::base::id::PingId;
 use crate::base::time::{DAY, Time};
@@ -38,20 +38,23 @@ impl Asked {
 
     async fn obey(&self, owner: Result<Owner, Error>) -> Result<Reply, Error> {
         self.authorize()?;
-        let ledger = Client::new(&self.env)?;
+        let ledgers = self.ledgers();
         match owner? {
             Owner::Set(post) => {
                 let views = portable::count_body(&self.body(1024).await?)?;
-                ledger.set(&post, views).await?;
+                ledgers.set(&post, views).await?;
                 Ok(reply::private(&answer::set(&post, views)))
             }
             Owner::Delete(post) => {
-                ledger.set(&post, 0).await?;
+                ledgers.set(&post, 0).await?;
                 Ok(reply::private(&answer::set(&post, 0)))
             }
             Owner::Export(format) => {
-                let (text, cursor) = ledger.export(format, None).await?;
-                Ok(reply::export(format, &whole(&ledger, format, text, cursor)))
+                let (text, cursor) = ledgers.export(format, None).await?;
+                Ok(reply::export(
+                    format,
+                    &whole(&ledgers, format, text, cursor),
+                ))
             }
             Owner::Import(import) => {
                 let text = self.body(MAX_BODY_BYTES).await?;
@@ -62,7 +65,7 @@ impl Asked {
                 let posts = records.len();
                 if !import.dry {
                     let id = import.id.as_ref().map(PingId::as_str);
-                    ledger.import(import.mode, records, id).await?;
+                    ledgers.import(import.mode, records, id).await?;
                 }
                 Ok(reply::private(&answer::imported(posts)))
             }
@@ -88,23 +91,26 @@ impl Asked {
 }
 
 /// A stream of an export that begins with `text` and goes on at `cursor`: each time the client has read
-/// what there is, the ledger is asked for more.
+/// what there is, a ledger is asked for more.
 fn whole(
-    ledger: &Client,
+    ledgers: &Client,
     format: portable::Format,
     text: JsValue,
-    cursor: Option<String>,
+    cursor: Option<Cursor>,
 ) -> JsValue {
-    let ledger = ledger.clone();
+    let ledgers = ledgers.clone();
+    let text_of = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.text());
     let more = Closure::<dyn Fn(String) -> Promise>::new(move |cursor: String| {
-        let ledger = ledger.clone();
+        let ledgers = ledgers.clone();
         bound(&future_to_promise(async move {
-            let more = ledger.export(format, Some(&cursor)).await;
+            let cursor = Cursor::parse(&cursor);
+            let more = ledgers.export(format, cursor.as_ref()).await;
             let (text, cursor) = more.map_err(|error| JsValue::from(error.to_string()))?;
-            Ok([text, cursor.into()].into_iter().collect::<Array>().into())
+            let answer = [text, text_of(cursor).into()];
+            Ok(answer.into_iter().collect::<Array>().into())
         }))
     });
-    stream(&text, cursor, more.into_js_value())
+    stream(&text, text_of(cursor), more.into_js_value())
 }
 
 #[wasm_bindgen(inline_js = "

@@ -1,7 +1,7 @@
 //! Pings: what may count goes to the ledger.
 
 use super::Asked;
-use super::ledger::{Client, Ping, outcome_of};
+use super::ledger::{Ping, outcome_of};
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::batch::refused::{GATHER, Refused};
@@ -80,6 +80,7 @@ impl Asked {
         let is_set = |name| visit::is_set(self.header(name).as_deref());
         let may_know = reason.is_none() && !is_set(&SEC_GPC) && !is_set(&DNT);
         let address = address.filter(|_| may_know);
+        let owner = self.owners.of_post(post);
         let post = JsString::from(post.as_str());
         let ping = Ping {
             post: &post,
@@ -88,7 +89,7 @@ impl Asked {
             address,
             reason,
         };
-        let sent = ping.send(&self.env, &self.context);
+        let sent = ping.send(owner, &self.env, &self.context);
         let reason = reason.map(Reason::number);
         Ok(when_pinged(&sent, &post, reason, self.readers()).into())
     }
@@ -111,14 +112,12 @@ impl Asked {
         if !begins {
             return;
         }
-        let env = self.env.clone();
+        let ledgers = self.ledgers();
         let report = future_to_promise(async move {
             JsFuture::from(sleep(GATHER)).await?;
             for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
-                if let Ok(ledger) = Client::new(&env) {
-                    // What cannot be noted was logged.
-                    let _ = ledger.skip(reason, pings).await;
-                }
+                // What cannot be noted was logged.
+                let _ = ledgers.skip(reason, pings).await;
             }
             Ok(JsValue::UNDEFINED)
         });

@@ -5,7 +5,6 @@
 //! more parts than fit. One request at a time reads the head anew, while the old one serves.
 
 use super::Asked;
-use super::ledger::Client;
 use super::promise;
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -18,7 +17,7 @@ use crate::http::answer::{self, Known};
 use crate::http::route::Views;
 use crate::model::page::Line;
 use crate::model::place::Range;
-use crate::published::head::{HEAD, Published, REFUSED, Visible, Where};
+use crate::published::head::{HEAD, Holdings, Published, REFUSED, Visible, Where};
 use crate::published::part::{self, Part};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
@@ -76,7 +75,7 @@ impl Asked {
         }
         let known = known_of(views, |post| match read.total(views, post) {
             Some(total) => Ok(Some(total)),
-            None => read.find(post, |range, visible| self.cached(range, visible, read)),
+            None => read.find(post, |of, range, visible| self.cached(of, range, visible)),
         });
         match known {
             Ok(Some(_)) if matches!(views, Views::Stats) && read.refused.get().is_none() => None,
@@ -107,10 +106,10 @@ impl Asked {
                 continue;
             }
             let part = match read.published.part_of(post) {
-                Where::In(range, visible) => Some(self.part(&read, range, visible).await?),
+                Where::In(of, range, visible) => Some(self.part(of, range, visible).await?),
                 _ => None,
             };
-            let found = read.find(post, |_, _| part.clone())?;
+            let found = read.find(post, |_, _, _| part.clone())?;
             known[index] = found.ok_or(Error::Unpublished)?;
         }
         Ok(self.render(views, &read, &known, now))
@@ -166,14 +165,15 @@ impl Asked {
         if let Some(refresh) = on_its_way {
             return refresh;
         }
-        let (views, env) = (self.views(), self.env.clone());
+        let (views, ledgers) = (self.views(), self.ledgers());
         let refresh = future_to_promise(async move {
             let head = views.bytes_for_reader(HEAD).await;
             REFRESH.set(None);
             let published = match head.map(|bytes| bytes.map(Published::read)) {
                 Ok(Some(Ok(published))) => published,
                 Ok(None) => {
-                    wake(&env).await;
+                    // What goes wrong was logged.
+                    let _ = ledgers.wake().await;
                     Published::default()
                 }
                 Ok(Some(Err(error))) | Err(error) => return Err(error.to_string().into()),
@@ -188,12 +188,11 @@ impl Asked {
     }
 
     /// A part in memory that is as new as the head says, or was just read.
-    fn cached(&self, range: Range, visible: Visible, read: &Read) -> Option<Rc<Part>> {
+    fn cached(&self, of: &Holdings, range: Range, visible: Visible) -> Option<Rc<Part>> {
         PARTS.with_borrow_mut(|parts| {
             let is_it = |cached: &Rc<Cached>| {
                 let was_just_read = || (0.0..self.young()).contains(&(Date::now() - cached.at));
-                cached.range == range
-                    && cached.part.is(&read.published.head.deployment, range)
+                cached.part.is(&of.deployment, range)
                     && (cached.part.published() >= visible.published || was_just_read())
             };
             let index = parts.iter().position(is_it)?;
@@ -205,11 +204,11 @@ impl Asked {
     }
 
     /// A part: from memory, where it is not older than the head says, or from Workers KV.
-    async fn part(&self, read: &Read, range: Range, visible: Visible) -> Result<Rc<Part>, Error> {
-        if let Some(part) = self.cached(range, visible, read) {
+    async fn part(&self, of: &Holdings, range: Range, visible: Visible) -> Result<Rc<Part>, Error> {
+        if let Some(part) = self.cached(of, range, visible) {
             return Ok(part);
         }
-        let deployment = &read.published.head.deployment;
+        let deployment = &of.deployment;
         let key = part::key(deployment, range);
         let bytes = self.views().bytes_for_reader(&key).await;
         let part = bytes.and_then(|bytes| {
@@ -218,9 +217,9 @@ impl Asked {
             is_it.then_some(part).ok_or(Error::Unpublished)
         });
         match part {
-            Ok(part) => Ok(keep(range, part)),
+            Ok(part) => Ok(keep(of, range, part)),
             // An older one is better than none.
-            Err(error) => old(range, &read.published).ok_or(error),
+            Err(error) => old(of, range).ok_or(error),
         }
     }
 
@@ -235,15 +234,6 @@ impl Asked {
             false => self.settings.publish.min(60),
         }
     }
-}
-
-/// Has the ledger take over what is in Workers KV, and publish it.
-async fn wake(env: &worker::Env) {
-    // What goes wrong was logged.
-    let _ = match Client::new(env) {
-        Ok(ledger) => ledger.wake().await,
-        Err(error) => Err(error),
-    };
 }
 
 /// The posts that are asked for.
@@ -267,17 +257,14 @@ fn known_of(
 
 /// A part in memory, and when it was read.
 struct Cached {
-    range: Range,
     part: Rc<Part>,
     at: f64,
 }
 
 /// A part in memory, however old.
-fn old(range: Range, published: &Published) -> Option<Rc<Part>> {
+fn old(of: &Holdings, range: Range) -> Option<Rc<Part>> {
     PARTS.with_borrow(|parts| {
-        let is_it = |cached: &&Rc<Cached>| {
-            cached.range == range && cached.part.is(&published.head.deployment, range)
-        };
+        let is_it = |cached: &&Rc<Cached>| cached.part.is(&of.deployment, range);
         parts
             .iter()
             .find(is_it)
@@ -294,15 +281,14 @@ fn keep_total(post: &PostId, visible: Visible, total: u64) {
     });
 }
 
-fn keep(range: Range, part: Part) -> Rc<Part> {
+fn keep(of: &Holdings, range: Range, part: Part) -> Rc<Part> {
     let part = Rc::new(part);
     let cached = Rc::new(Cached {
-        range,
         part: Rc::clone(&part),
         at: Date::now(),
     });
     PARTS.with_borrow_mut(|parts| {
-        parts.retain(|other| other.range != range);
+        parts.retain(|other| !other.part.is(&of.deployment, range));
         parts.push(cached);
         let bytes = |parts: &[Rc<Cached>]| parts.iter().map(|one| one.part.len()).sum::<usize>();
         while parts.len() > 1 && bytes(parts) > PARTS_BYTES {
@@ -334,8 +320,8 @@ impl Read {
     /// The indices of posts, those of a part together: a part is read once, however many there are.
     fn by_part(&self, posts: &[PostId]) -> impl Iterator<Item = usize> {
         let start = |post| match self.published.part_of(post) {
-            Where::In(range, _) => range.start(),
-            Where::Here(_) | Where::Nowhere => 0,
+            Where::In(of, range, _) => (of.deployment, range.start()),
+            Where::Here(_) | Where::Nowhere => Default::default(),
         };
         let mut starts: Vec<_> = posts.iter().map(start).zip(0..).collect();
         starts.sort_unstable();
@@ -346,16 +332,18 @@ impl Read {
     fn find(
         &self,
         post: &PostId,
-        part: impl FnOnce(Range, Visible) -> Option<Rc<Part>>,
+        part: impl FnOnce(&Holdings, Range, Visible) -> Option<Rc<Part>>,
     ) -> Result<Option<Known>, Error> {
-        let secret = &self.published.head.secret;
         let known = |line: Option<Line>| line.map_or(Ok(Known::default()), |line| Known::of(&line));
         match self.published.part_of(post) {
             Where::Nowhere => Ok(Some(Known::default())),
-            Where::Here(part) => known(part.find(secret, post)?).map(Some),
-            Where::In(range, visible) => match part(range, visible) {
+            Where::Here(part) => {
+                let secret = &self.published.head.secret;
+                known(part.find(secret, post)?).map(Some)
+            }
+            Where::In(of, range, visible) => match part(of, range, visible) {
                 Some(part) => {
-                    let known = known(part.find(secret, post)?)?;
+                    let known = known(part.find(&of.secret, post)?)?;
                     // Workers KV may be slower with a part than with the head.
                     if part.published() >= visible.published {
                         keep_total(post, visible, known.total);
@@ -369,7 +357,7 @@ impl Read {
 
     /// What is kept of a post of a large site, where its views are all that is asked for.
     fn total(&self, views: &Views, post: &PostId) -> Option<Known> {
-        let Where::In(_, visible) = self.published.part_of(post) else {
+        let Where::In(_, _, visible) = self.published.part_of(post) else {
             return None;
         };
         if matches!(views, Views::History(..)) {
@@ -435,7 +423,7 @@ impl Read {
             _ => {
                 let refused = self.refused.get().copied().flatten();
                 let refused = refused.filter(|since| since.distance(now) < NOTICE_SECONDS);
-                answer::stats(&self.published.head.summary, refused, now)
+                answer::stats(&self.published, refused, now)
             }
         })
     }

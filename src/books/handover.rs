@@ -1,0 +1,342 @@
+//! Handing posts over to another ledger, exactly once.
+//!
+//! A ledger hands its posts over range by range, in the order of their places:
+//!
+//! ```text
+//! leave      the range is noted as leaving, on the disk, before anything is sent: its posts that go to
+//!            another ledger are counted by nobody
+//! batches    each heir is sent its posts of the range, with who was counted on them
+//! receive    an heir takes a batch in that begins where the one before has ended; it answers when the batch
+//!            is on its disk, and says the same of one that it has already
+//! left       every heir has answered: the posts are taken out, and the range is noted as handed over
+//! ```
+//!
+//! Whatever ends in between, the same batches are sent again, because their posts have not changed. An heir
+//! knows by the reach of what it has got which posts are its own; the giver knows by the reach of what was
+//! taken. So nothing is counted by two, and a post is counted by nobody only while its batch is on its way.
+
+use crate::base::error::Error;
+use crate::base::id::PostId;
+use crate::base::settings::Settings;
+use crate::base::time::Time;
+use crate::books::layout::{Era, Phase, Plan, Reach, Source, Whose};
+use crate::books::marks::{ID_SECONDS, IMPORT, Mark, Salts};
+use crate::books::rows::Rows;
+use crate::books::tally::Tally;
+use crate::model::owner::{LEAD, Ledger, tag};
+use crate::model::page::{self, Line, Post};
+use crate::model::place::Key;
+use crate::published::head::Adopted;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashSet};
+
+/// From how many bytes of posts on a range is long enough.
+const RANGE_BYTES: usize = 64 << 10;
+/// The most pages that are looked through for one range.
+const RANGE_PAGES: usize = 8;
+
+/// The posts of a range that one heir gets.
+#[derive(Debug, Serialize, Deserialize)]
+struct Batch {
+    plan: Plan,
+    /// Who hands them over.
+    ledger: Ledger,
+    /// What the places follow from.
+    secret: Key,
+    /// The range: what reaches to `until`, less what reaches to `from`.
+    from: Reach,
+    until: Reach,
+    /// Lines, as a page has them.
+    posts: Vec<u8>,
+    visitors: Vec<(Mark, Time)>,
+    ids: Vec<(Mark, Time)>,
+    /// The salts that the marks were made with.
+    eras: Vec<Era>,
+    /// What a ledger leaves to the lead that has no place any more; with its last batch.
+    rest: Option<Rest>,
+}
+
+/// What is not of a single post.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Rest {
+    skipped: [u64; 5],
+    adopted: Adopted,
+}
+
+/// The posts that one heir gets, as they are gathered.
+#[derive(Default)]
+struct Share {
+    posts: Vec<u8>,
+    tags: HashSet<u32>,
+}
+
+impl Tally {
+    /// The number of this ledger.
+    pub fn number(&self) -> Ledger {
+        self.layout.own()
+    }
+
+    /// Who is to be asked about a post.
+    pub fn whose(&self, post: &PostId) -> Whose {
+        self.layout.whose(post, self.pages.secret())
+    }
+
+    /// Whether a post is this ledger's, so far as that is known.
+    pub(super) fn owns(&self, post: &PostId) -> bool {
+        self.whose(post) == Whose::Here
+    }
+
+    /// Takes in what the lead says; `random` is for new salts.
+    pub fn follow(&mut self, plan: Plan, now: Time, random: impl FnOnce() -> Key) {
+        let was_unknown = self.layout.plan().is_none();
+        if self.layout.adopt(plan) {
+            let salts = std::mem::replace(&mut self.state.salts, Salts::new(random()));
+            self.layout.remember(Era {
+                epoch: plan.epoch,
+                ledgers: plan.before,
+                ledger: self.layout.own(),
+                ended: now,
+                salts,
+            });
+        }
+        if was_unknown && plan.whole {
+            self.has_nothing_to_take_over();
+        }
+        if !self.layout.is_single() {
+            self.state.publish.leave_inline();
+        }
+        if self.layout.has_left() {
+            let deployment = self.state.deployment;
+            self.state.publish.leave(&deployment, now);
+        }
+    }
+
+    /// Notes the next range as leaving, unless one is; whether any is. To be on the disk before
+    /// [`Tally::batches`].
+    pub fn leave(&mut self, rows: &impl Rows) -> Result<bool, Error> {
+        let is_source = |plan: Plan| plan.sources().contains(&self.layout.own());
+        if !self.layout.is_moving() || !self.layout.plan().is_some_and(is_source) {
+            return Ok(false);
+        }
+        let Some(mut next) = self.layout.handed.next() else {
+            return Ok(false);
+        };
+        if self.layout.leaving.is_some() {
+            return Ok(true);
+        }
+        let (mut bytes, mut pages) = (0, 0);
+        let until = loop {
+            let layout = &self.layout;
+            let range = self.pages.lines(rows, next, |id, line| {
+                let leaves = layout.leaves(&PostId::parse(id.to_owned())?);
+                bytes += leaves.map_or(0, |_| line.len());
+                Ok(())
+            })?;
+            pages += 1;
+            match range.end() {
+                Some(end) if bytes < RANGE_BYTES && pages < RANGE_PAGES => next = end,
+                end => break Reach::until(end),
+            }
+        };
+        self.layout.leaving = Some(until);
+        self.layout.change();
+        Ok(true)
+    }
+
+    /// What the heirs are to [receive](Tally::receive) of the range that is leaving.
+    pub fn batches(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<Vec<(Ledger, Vec<u8>)>, Error> {
+        let (Some(plan), Some(until)) = (self.layout.plan(), self.layout.leaving) else {
+            return Ok(Vec::new());
+        };
+        let from = self.layout.handed;
+        let mut shares: BTreeMap<Ledger, Share> = BTreeMap::new();
+        for heir in self.layout.heirs() {
+            shares.entry(heir).or_default();
+        }
+        self.each_leaving(rows, |post, heir, line| {
+            let share = shares.entry(heir).or_default();
+            share.posts.extend_from_slice(line);
+            share.tags.insert(tag(post));
+        })?;
+        let eras = self.eras_to_tell(plan, now);
+        let rest = self.rest(plan, until);
+        let mut batches = Vec::with_capacity(shares.len());
+        for (heir, share) in shares {
+            let visitors = |tag| share.tags.contains(&tag);
+            // Who is told of an import once knows of it.
+            let ids = |tag| share.tags.contains(&tag) || (tag == IMPORT && from == Reach::NOTHING);
+            let batch = Batch {
+                plan,
+                ledger: self.layout.own(),
+                secret: *self.pages.secret(),
+                from,
+                until,
+                visitors: self.visitors.tagged(visitors, now, settings.dedupe),
+                ids: self.ids.tagged(ids, now, ID_SECONDS),
+                posts: share.posts,
+                eras: eras.clone(),
+                rest: rest.filter(|_| heir == LEAD),
+            };
+            let bytes = postcard::to_extend(&batch, Vec::new()).map_err(|_| Error::Unreadable)?;
+            batches.push((heir, bytes));
+        }
+        Ok(batches)
+    }
+
+    /// The salts that marks of the posts that leave may have been made with.
+    fn eras_to_tell(&self, plan: Plan, now: Time) -> Vec<Era> {
+        let own = Era {
+            epoch: plan.epoch,
+            ledgers: plan.before,
+            ledger: self.layout.own(),
+            ended: now,
+            salts: self.state.salts.clone(),
+        };
+        let former = self.layout.eras().iter().cloned();
+        former.chain([own]).collect()
+    }
+
+    /// What this ledger leaves to the lead with its last range, where it goes.
+    fn rest(&self, plan: Plan, until: Reach) -> Option<Rest> {
+        let goes = self.layout.own() >= plan.ledgers && until == Reach::All;
+        goes.then(|| Rest {
+            skipped: self.state.skipped,
+            adopted: self.adopted().unwrap_or_default(),
+        })
+    }
+
+    /// Tells the posts that leave with the range that is leaving, with their new owners and their lines.
+    fn each_leaving(
+        &mut self,
+        rows: &impl Rows,
+        mut tell: impl FnMut(&PostId, Ledger, &[u8]),
+    ) -> Result<(), Error> {
+        let Some(until) = self.layout.leaving else {
+            return Ok(());
+        };
+        let mut next = self.layout.handed.next();
+        while let Some(place) = next.filter(|place| until.holds(*place)) {
+            let layout = &self.layout;
+            let range = self.pages.lines(rows, place, |id, line| {
+                let post = PostId::parse(id.to_owned())?;
+                if let Some(heir) = layout.leaves(&post) {
+                    tell(&post, heir, line);
+                }
+                Ok(())
+            })?;
+            next = range.end();
+        }
+        Ok(())
+    }
+
+    /// Every heir has its batch of the range that was leaving up to `until`: takes its posts out. Whether
+    /// all is handed over.
+    pub fn left(&mut self, rows: &impl Rows, until: Reach, now: Time) -> Result<bool, Error> {
+        // Another attempt may have been quicker.
+        if self.layout.leaving != Some(until) {
+            return Ok(self.layout.handed == Reach::All);
+        }
+        let mut gone = Vec::new();
+        self.each_leaving(rows, |post, _, _| gone.push(post.clone()))?;
+        for post in gone {
+            self.put(rows, post, Post::default(), now)?;
+        }
+        let plan = self.layout.plan();
+        if plan.is_some_and(|plan| self.rest(plan, until).is_some()) {
+            self.state.skipped = Default::default();
+            self.forget_adopted();
+        }
+        self.layout.handed = until;
+        self.layout.leaving = None;
+        self.layout.change();
+        self.fold_soon();
+        Ok(until == Reach::All)
+    }
+
+    /// The range that is leaving, if one is.
+    pub fn leaving(&self) -> Option<Reach> {
+        self.layout.leaving
+    }
+
+    /// Takes a batch in that another ledger hands over; one that is here already changes nothing.
+    pub fn receive(
+        &mut self,
+        rows: &impl Rows,
+        batch: &[u8],
+        settings: &Settings,
+        now: Time,
+        random: impl FnOnce() -> Key,
+    ) -> Result<(), Error> {
+        let batch: Batch = postcard::from_bytes(batch).map_err(|_| Error::Unreadable)?;
+        self.follow(batch.plan, now, random);
+        let plan = self.layout.plan();
+        if plan.is_none_or(|plan| (plan.epoch, plan.phase) != (batch.plan.epoch, Phase::Moving)) {
+            // It was late: a change ends only when all was received.
+            return Ok(());
+        }
+        let has = self.received_from(batch.ledger, batch.secret);
+        if has >= batch.until {
+            return Ok(());
+        }
+        if has != batch.from {
+            return Err(Error::Unavailable);
+        }
+        for line in page::read(&batch.posts) {
+            self.take_in(rows, &line?, now)?;
+        }
+        for (mark, at) in &batch.visitors {
+            self.visitors.insert(*mark, *at, settings.dedupe);
+        }
+        for (mark, at) in &batch.ids {
+            self.ids.insert(*mark, *at, ID_SECONDS);
+        }
+        self.received.visitors.extend(batch.visitors);
+        self.received.ids.extend(batch.ids);
+        batch
+            .eras
+            .into_iter()
+            .for_each(|era| self.layout.remember(era));
+        if let Some(rest) = batch.rest {
+            for (ours, theirs) in self.state.skipped.iter_mut().zip(rest.skipped) {
+                *ours = ours.saturating_add(theirs);
+            }
+            self.add_adopted(rest.adopted);
+        }
+        let is_it = |source: &&mut Source| source.ledger == batch.ledger;
+        if let Some(source) = self.layout.sources.iter_mut().find(is_it) {
+            source.handed = batch.until;
+        }
+        self.layout.change();
+        self.state.publish.change();
+        self.fold_soon();
+        Ok(())
+    }
+
+    /// What was received from a ledger so far.
+    fn received_from(&mut self, ledger: Ledger, secret: Key) -> Reach {
+        let mut sources = self.layout.sources.iter();
+        if let Some(source) = sources.find(|source| source.ledger == ledger) {
+            return source.handed;
+        }
+        self.layout.sources.push(Source {
+            ledger,
+            secret,
+            handed: Reach::NOTHING,
+        });
+        Reach::NOTHING
+    }
+
+    /// Takes a post in. There is nothing of it here; if there were, none of its views would be lost.
+    fn take_in(&mut self, rows: &impl Rows, line: &Line, now: Time) -> Result<(), Error> {
+        let post = PostId::parse(line.id.to_owned())?;
+        let mut after = line.post()?;
+        let before = self.pages.post(rows, &post)?;
+        after.record.add(&before.record);
+        self.put(rows, post, after, now)
+    }
+}

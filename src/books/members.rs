@@ -1,0 +1,254 @@
+//! What the lead sees to: that the others hand posts over, and that all of them are published together.
+//!
+//! At each publication the lead asks every other ledger for its [`Slice`], and grants it some of the day's
+//! writes for its parts and entries; what is left of one goes to the next. Then it writes the head of all.
+//! A ledger that does not answer keeps what was known of it; the head waits for one of which nothing is
+//! known.
+
+use crate::base::error::Error;
+use crate::base::limits::HOUR_SECONDS;
+use crate::base::settings::Settings;
+use crate::base::time::Time;
+use crate::books::layout::{Phase, Plan};
+use crate::books::publication::MOST_PARTS;
+use crate::books::tally::{OWNER_ROOM, ROOM, Tally};
+use crate::model::owner::Ledger;
+use crate::model::place::Key;
+use crate::published::head::Head;
+use crate::published::slice::{Grant, Slice};
+use std::collections::BTreeMap;
+
+/// The longest that a call of a ledger that has failed waits to be tried again, in seconds.
+const LONGEST_WAIT: u32 = 60;
+
+/// The other ledgers, as the lead knows them; in memory.
+#[derive(Debug, Default)]
+pub struct Members {
+    slices: BTreeMap<Ledger, Slice>,
+    /// When what was published of each was put together.
+    published: BTreeMap<Ledger, Time>,
+    /// What is granted to the one that is being asked.
+    granted: Grant,
+    /// Whether one did not answer.
+    has_failed: bool,
+    /// How often in a row a change could not go on, and when it is tried again.
+    failures: u32,
+    again: Time,
+}
+
+/// Changes of the number of ledgers.
+impl Tally {
+    /// The plan, where it is known.
+    pub fn plan(&self) -> Option<Plan> {
+        self.layout.plan()
+    }
+
+    /// Whether the posts are shared among so many ledgers, and none is being handed over.
+    pub fn is_settled(&self, ledgers: u8) -> bool {
+        self.layout.is_settled(ledgers)
+    }
+
+    /// Whether the lead is to see to a change now.
+    pub fn is_changing(&self, now: Time) -> bool {
+        self.layout.is_lead()
+            && self.members.again <= now
+            && (self.layout.is_moving() || self.layout.has_news())
+    }
+
+    /// Begins a change, where the settings ask for another number of ledgers; `random` is for new salts.
+    /// [`Error::TooManyPosts`] where the posts have no room in so few.
+    pub fn begin_change(
+        &mut self,
+        settings: &Settings,
+        now: Time,
+        random: impl FnOnce() -> Key,
+    ) -> Result<(), Error> {
+        if !self.wants_change(settings, now) {
+            return Ok(());
+        }
+        if settings.ledgers < self.layout.ledgers() {
+            let Some(room) = self.room_of_all() else {
+                // A publication asks the others.
+                self.publish_again();
+                return Ok(());
+            };
+            let most = u64::from(ROOM + OWNER_ROOM) * u64::from(settings.ledgers);
+            if room > most * 9 / 10 {
+                self.members.again = now.plus(HOUR_SECONDS);
+                return Err(Error::TooManyPosts);
+            }
+        }
+        if let Some(plan) = self.layout.begin(settings.ledgers, now) {
+            self.members = Members::default();
+            self.follow(plan, now, random);
+        }
+        Ok(())
+    }
+
+    fn wants_change(&self, settings: &Settings, now: Time) -> bool {
+        self.is_taken_over() && self.members.again <= now && self.layout.wants_change(settings, now)
+    }
+
+    /// The room that all posts take, in bytes; `None` where not all ledgers were asked.
+    fn room_of_all(&self) -> Option<u64> {
+        let others = 1..self.layout.ledgers();
+        let rooms = others.map(|ledger| Some(u64::from(self.members.slices.get(&ledger)?.room)));
+        rooms
+            .sum::<Option<u64>>()
+            .map(|sum| sum + u64::from(self.room()))
+    }
+
+    /// All ledgers that lose posts have handed them over.
+    pub fn all_moved(&mut self, now: Time) {
+        if self.layout.is_moving() {
+            self.layout.enter(Phase::Publishing, now);
+            self.state.publish.go_on();
+        }
+    }
+
+    /// All ledgers know that the change is over.
+    pub fn all_know(&mut self) {
+        self.layout.all_know();
+    }
+
+    /// Notes whether a change went on. Where it did not, it is tried again later and later.
+    pub fn went_on(&mut self, worked: bool, now: Time) {
+        let members = &mut self.members;
+        members.failures = if worked { 0 } else { members.failures + 1 };
+        let wait = match members.failures {
+            0 => 0,
+            failures => 1 << failures.min(6),
+        };
+        members.again = now.plus(wait.min(LONGEST_WAIT));
+    }
+
+    /// When the lead is to see to a change, or to begin one.
+    pub(super) fn change_due(&self, now: Time, settings: &Settings) -> Option<Time> {
+        let is_due = self.layout.is_moving()
+            || self.layout.has_news()
+            || (self.is_taken_over() && self.layout.wants_change(settings, now));
+        (self.layout.is_lead() && is_due).then(|| self.members.again.max(now.plus(1)))
+    }
+}
+
+/// Publications of several ledgers.
+impl Tally {
+    /// The ledgers that the lead is to ask for what they have, those first whose posts are the furthest
+    /// behind.
+    pub fn to_ask(&self) -> Vec<Ledger> {
+        let mut ledgers: Vec<Ledger> = (1..self.layout.ledgers()).collect();
+        let oldest = |ledger: &Ledger| {
+            let slice = self.members.slices.get(ledger);
+            slice.map_or(Time::default(), |slice| slice.head.summary.oldest)
+        };
+        ledgers.sort_by_key(oldest);
+        ledgers
+    }
+
+    /// What the next of so many ledgers may write.
+    pub fn grant(&mut self, ledgers: usize) -> Grant {
+        let pool = &mut self.publishing.pool;
+        let share = pool.entries.div_ceil(ledgers.max(1) as u32);
+        let grant = Grant {
+            parts: pool.parts.min(MOST_PARTS),
+            entries: share,
+        };
+        pool.parts -= grant.parts;
+        pool.entries -= grant.entries;
+        self.members.granted = grant;
+        grant
+    }
+
+    /// When what was published last of a ledger was put together.
+    pub fn published_of(&self, ledger: Ledger) -> Option<Time> {
+        self.members.published.get(&ledger).copied()
+    }
+
+    /// A ledger has told what it has, after the writes that it was granted.
+    pub fn collected(&mut self, ledger: Ledger, slice: Slice) {
+        let granted = std::mem::take(&mut self.members.granted);
+        // The next may use what this one did not.
+        self.publishing.pool.parts += granted.writes().saturating_sub(slice.writes);
+        self.publishing.is_stalled &= slice.writes == 0;
+        self.members.slices.insert(ledger, slice);
+        self.note_whole();
+    }
+
+    /// A ledger did not answer. What it was granted may have been spent.
+    pub fn not_collected(&mut self) {
+        self.members.granted = Grant::default();
+        self.members.has_failed = true;
+    }
+
+    /// All were asked: what none has used goes back into the day's budget.
+    pub fn all_asked(&mut self, now: Time) {
+        let left = std::mem::take(&mut self.publishing.pool);
+        self.state.publish.refund(left.writes(), now);
+    }
+
+    /// Notes that nothing is left in Workers KV to be taken over, where all ledgers say so.
+    fn note_whole(&mut self) {
+        let is_over = |ledger| {
+            let slice: Option<&Slice> = self.members.slices.get(&ledger);
+            slice.is_some_and(|slice| slice.head.summary.adopted.is_some())
+        };
+        if self.is_taken_over() && (1..self.layout.ledgers()).all(is_over) {
+            self.layout.is_whole_now();
+        }
+    }
+
+    /// Whether the head would tell of all posts. Where it would not, and the ledgers have only to write more
+    /// parts before, it is tried again soon.
+    pub(super) fn may_publish_head(&mut self, now: Time) -> bool {
+        let has_failed = std::mem::take(&mut self.members.has_failed);
+        let may = self.has_all_slices() && self.has_published_moved(now);
+        if !may && !has_failed {
+            self.state.publish.go_on();
+        }
+        may
+    }
+
+    fn has_all_slices(&self) -> bool {
+        (1..self.layout.ledgers()).all(|ledger| {
+            let slice = self.members.slices.get(&ledger);
+            slice.is_some_and(|slice| slice.is_complete)
+        })
+    }
+
+    /// Whether the posts that were handed over in a change are in parts of their new owners.
+    fn has_published_moved(&self, now: Time) -> bool {
+        let Some(plan) = self.layout.plan() else {
+            return false;
+        };
+        let oldest = |ledger| match self.members.slices.get(&ledger) {
+            Some(slice) => slice.head.summary.oldest,
+            None => self.state.publish.oldest(now),
+        };
+        plan.phase != Phase::Publishing
+            || plan
+                .destinations()
+                .all(|ledger| oldest(ledger) > plan.since)
+    }
+
+    /// Adds what the others have to the lead's head.
+    pub(super) fn add_others(&self, head: &mut Head) {
+        if self.layout.is_lead() {
+            for ledger in 1..self.layout.ledgers() {
+                if let Some(slice) = self.members.slices.get(&ledger) {
+                    head.add(&slice.head);
+                }
+            }
+        }
+    }
+
+    /// The head was written, with what the others have.
+    pub(super) fn others_written(&mut self, at: Time) {
+        let slices = self.members.slices.iter();
+        self.members.published = slices
+            .map(|(ledger, slice)| (*ledger, slice.at()))
+            .collect();
+        if self.layout.is_publishing() {
+            self.layout.enter(Phase::Settled, at);
+        }
+    }
+}
