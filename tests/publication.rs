@@ -652,7 +652,7 @@ fn parts_that_cannot_be_read_are_left_and_counted() {
     let key = |range: &Range| part::key(&head.head.deployment, *range);
     let ranges = &head.ledgers()[0].ranges;
     assert!(ranges.len() >= 4);
-    let mut site = Site::unadopted();
+    let mut site = Site::another();
     site.now = before.now;
     let found = site.tally.found_head(&site.store, &head, at(site.now));
     found.expect("rows");

@@ -182,17 +182,10 @@ impl PublishState {
     }
 
     /// The keys that are to be removed now, at most so many.
-    fn retired_keys(&self, deployment: &Key, most: u32, now: Time) -> Vec<String> {
+    fn retired_keys(&self, most: u32, now: Time) -> Vec<String> {
         // Until there is another head, readers use the old one.
         let is_over = |since: &Time| !self.incomplete && since.plus(HOUR_SECONDS) <= now;
-        // A ledger that has come back may have written a key anew.
-        let parts = self.parts.iter().zip(self.ranges());
-        let written = parts.filter(|(part, _)| part.is_written());
-        let written: Vec<_> = written
-            .map(|(_, range)| part::key(deployment, range))
-            .collect();
-        let is_over = |(since, key): &&(Time, String)| is_over(since) && !written.contains(key);
-        let over = self.retired.iter().filter(is_over);
+        let over = self.retired.iter().filter(|(since, _)| is_over(since));
         let most = MOST_RETIRED.min(most as usize);
         over.take(most).map(|(_, key)| key.clone()).collect()
     }
@@ -610,8 +603,7 @@ impl Tally {
         self.publishing.queue = self.parts_to_write(share, now);
         let publish = &mut self.state.publish;
         let parts = self.publishing.queue.len() as u32;
-        let deployment = &self.state.deployment;
-        let retired = publish.retired_keys(deployment, most.saturating_sub(parts), now);
+        let retired = publish.retired_keys(most.saturating_sub(parts), now);
         let for_entries = budget.beside_head(publish.parts_aside(), now, settings);
         let for_entries = for_entries.unwrap_or_default();
         let for_entries = for_entries.saturating_sub(parts + retired.len() as u32);
@@ -905,7 +897,11 @@ impl Tally {
     }
 
     fn part_written(&mut self, range: Range, at: Time) {
-        if let Some(part) = self.state.publish.part_mut(range) {
+        let key = part::key(&self.state.deployment, range);
+        let publish = &mut self.state.publish;
+        // A ledger that has come back writes keys again that it had done with.
+        publish.retired.retain(|(_, retired)| *retired != key);
+        if let Some(part) = publish.part_mut(range) {
             part.published = at;
             part.behind = part.behind_again.take();
         }
@@ -1063,9 +1059,8 @@ impl Tally {
         }
         self.publishing.queue = self.parts_to_write(grant.parts, now);
         let parts = self.publishing.queue.len() as u32;
-        let deployment = &self.state.deployment;
         let publish = &mut self.state.publish;
-        let retired = publish.retired_keys(deployment, grant.parts - parts, now);
+        let retired = publish.retired_keys(grant.parts - parts, now);
         publish.published = now;
         self.reserve(parts + retired.len() as u32, now);
         let entries = match self.is_taken_over() {
@@ -1101,9 +1096,8 @@ impl Tally {
 
     /// Begins to remove keys that are no longer read, if there are any, and writes nothing.
     fn begin_removal(&mut self, now: Time) -> Option<Publication> {
-        let deployment = &self.state.deployment;
         let publish = &self.state.publish;
-        let retired = publish.retired_keys(deployment, u32::MAX, now);
+        let retired = publish.retired_keys(u32::MAX, now);
         self.publishing.queue.clear();
         self.publishing.head = false;
         (self.layout.has_left() && !retired.is_empty()).then(|| Publication {

@@ -104,9 +104,18 @@ impl Site {
 
     /// A site at its first start.
     pub fn unadopted() -> Self {
+        Self::of_deployment(1)
+    }
+
+    /// The same of another deployment.
+    pub fn another() -> Self {
+        Self::of_deployment(101)
+    }
+
+    fn of_deployment(first: u8) -> Self {
         let store = Store::default();
         let settings = Settings::default();
-        let mut key = 0;
+        let mut key = first - 1;
         let keys = || {
             key += 1;
             [key; 16]
