@@ -41,14 +41,17 @@ export function temporaryFolder() {
  *
  * Beside it stand a namespace of Workers KV and a rate limit, which are kv.js: `kv(method, path, body)`
  * controls them. A bundled Worker has a ledger, and the `vars` of `wrangler.toml` with these over them.
- * Without `rateLimit` it has none. With `reader` the same Worker runs once more, in an isolate of its own, at the address of that name.
+ * Without `rateLimit` there is no limit. With `reader` the same Worker runs once more, in an isolate of its
+ * own, at the address of that name, with the vars that `reader` has. `namespace` is that of another server,
+ * which goes on when this one ends.
  */
-export async function serve(main, { state = temporaryFolder(), vars = {}, rateLimit = true, reader = false } = {}) {
+export async function serve(main, { state = temporaryFolder(), vars = {}, rateLimit = true, reader = false, namespace } = {}) {
   const folder = temporaryFolder();
   const modules = collect(resolve(main), folder);
   mkdirSync(state, { recursive: true });
   cpSync(join(ROOT, "tests/kv.js"), join(folder, "kv.js"));
-  writeFileSync(join(folder, "config.capnp"), config(modules, state, { ...VARS, ...vars }, rateLimit, reader));
+  const text = config(modules, state, { ...VARS, ...vars }, rateLimit, reader, namespace);
+  writeFileSync(join(folder, "config.capnp"), text);
   const child = spawn(WORKERD, ["serve", "config.capnp", "--control-fd=3"], {
     cwd: folder,
     stdio: ["ignore", "pipe", "pipe", "pipe"],
@@ -64,13 +67,14 @@ export async function serve(main, { state = temporaryFolder(), vars = {}, rateLi
     createInterface(child.stdio[3]).on("line", (line) => {
       const { event, socket, port } = JSON.parse(line);
       if (event === "listen") listening[socket] = port;
-      if (listening.http && listening.control && (listening.reader || !reader)) resolve(listening);
+      if (listening.http && listening.control && listening.namespace && (listening.reader || !reader)) resolve(listening);
     });
   });
   const url = (socket) => `http://127.0.0.1:${ports[socket]}`;
   return {
     url: url("http"),
     reader: url("reader"),
+    namespace: `127.0.0.1:${ports.namespace}`,
     async kv(method = "GET", path = "/", body = undefined) {
       const { body: answer } = await request(url("control"), path, { method, body: body && JSON.stringify(body) });
       return JSON.parse(answer);
@@ -93,16 +97,16 @@ function collect(main, folder) {
   return files;
 }
 
-function config(modules, state, vars, rateLimit, reader) {
+function config(modules, state, vars, rateLimit, reader, namespace) {
   const embed = (file) =>
     `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
-  const namespace = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
+  const objects = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
   const bindings = [
     '(name = "COUNTERS", durableObjectNamespace = "Counter")',
-    '(name = "VIEWS", kvNamespace = "kv")',
+    `(name = "VIEWS", kvNamespace = "${namespace ? "elsewhere" : "kv"}")`,
     ...(rateLimit ? ['(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))'] : []),
-    ...Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(`${value}`)})`),
   ];
+  const texts = (vars) => Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(`${value}`)})`);
   const classes = ["Counter"];
   if (modules.length > 1) {
     classes.push("Ledger");
@@ -116,26 +120,28 @@ const config :Workerd.Config = (
   services = [
     (name = "worker", worker = .worker),
     (name = "kv", worker = .kv),
+    ${namespace ? `(name = "elsewhere", external = (address = "${namespace}", http = ())),` : ""}
     ${reader ? '(name = "reader", worker = .reader),' : ""}
     (name = "state", disk = (path = "${state}", writable = true)),
   ],
   sockets = [
     (name = "http", address = "127.0.0.1:0", http = (), service = "worker"),
     (name = "control", address = "127.0.0.1:0", http = (), service = (name = "kv", entrypoint = "control")),
+    (name = "namespace", address = "127.0.0.1:0", http = (), service = "kv"),
     ${again || ""}
   ],
 );
 const worker :Workerd.Worker = (
   modules = [${modules.map(embed).join(", ")}],
   compatibilityDate = "${DATE}",
-  durableObjectNamespaces = [${classes.map(namespace).join(", ")}],
+  durableObjectNamespaces = [${classes.map(objects).join(", ")}],
   durableObjectStorage = (localDisk = "state"),
-  bindings = [${bindings.join(", ")}],
+  bindings = [${[...bindings, ...texts(vars)].join(", ")}],
 );
 const reader :Workerd.Worker = (
   modules = [${modules.map(embed).join(", ")}],
   compatibilityDate = "${DATE}",
-  bindings = [${bindings.map((binding) => (isOfObject(binding) ? elsewhere(binding) : binding)).join(", ")}],
+  bindings = [${[...bindings.map((binding) => (isOfObject(binding) ? elsewhere(binding) : binding)), ...texts({ ...vars, ...reader })].join(", ")}],
 );
 const kv :Workerd.Worker = (
   modules = [${embed("kv.js")}],

@@ -23,7 +23,7 @@ use crate::books::layout::{Era, Phase, Plan, Reach, Source, Whose};
 use crate::books::marks::{ID_SECONDS, IMPORT, Mark, Salts};
 use crate::books::rows::Rows;
 use crate::books::tally::Tally;
-use crate::model::owner::{LEAD, Ledger, tag};
+use crate::model::owner::{LEAD, Ledger, slot, slot_of_tag, tag};
 use crate::model::page::{self, Line, Post};
 use crate::model::place::Key;
 use crate::published::head::Adopted;
@@ -87,9 +87,12 @@ impl Tally {
     }
 
     /// Takes in what the lead says; `random` is for new salts.
-    pub fn follow(&mut self, plan: Plan, now: Time, random: impl FnOnce() -> Key) {
+    pub fn follow(&mut self, plan: Plan, now: Time, mut random: impl FnMut() -> Key) {
         let was_unknown = self.layout.plan().is_none();
-        if self.layout.adopt(plan) {
+        let Some(news) = self.layout.adopt(plan) else {
+            return;
+        };
+        if news.begins_era {
             let salts = std::mem::replace(&mut self.state.salts, Salts::new(random()));
             self.layout.remember(Era {
                 epoch: plan.epoch,
@@ -102,12 +105,24 @@ impl Tally {
         if was_unknown && plan.whole {
             self.has_nothing_to_take_over();
         }
-        if !self.layout.is_single() {
-            self.state.publish.leave_inline();
+        if news.is_change {
+            // Under new keys, so that readers find what the head before the change tells of.
+            let before = std::mem::replace(&mut self.state.deployment, random());
+            self.state.parent = Some(before);
+            self.state.publish.begin_anew(&before, now);
+        }
+        self.settle(now);
+    }
+
+    /// Publishes as it is to be done from a phase on.
+    pub(super) fn settle(&mut self, now: Time) {
+        let publish = &mut self.state.publish;
+        publish.share(!self.layout.is_single());
+        if !self.layout.is_changing() {
+            publish.retire_from(now);
         }
         if self.layout.has_left() {
-            let deployment = self.state.deployment;
-            self.state.publish.leave(&deployment, now);
+            publish.leave();
         }
     }
 
@@ -128,7 +143,7 @@ impl Tally {
         let until = loop {
             let layout = &self.layout;
             let range = self.pages.lines(rows, next, |id, line| {
-                let leaves = layout.leaves(&PostId::parse(id.to_owned())?);
+                let leaves = layout.heir(slot(&PostId::parse(id.to_owned())?));
                 bytes += leaves.map_or(0, |_| line.len());
                 Ok(())
             })?;
@@ -167,9 +182,15 @@ impl Tally {
         let rest = self.rest(plan, until);
         let mut batches = Vec::with_capacity(shares.len());
         for (heir, share) in shares {
-            let visitors = |tag| share.tags.contains(&tag);
-            // Who is told of an import once knows of it.
-            let ids = |tag| share.tags.contains(&tag) || (tag == IMPORT && from == Reach::NOTHING);
+            // The last batch brings the marks of posts that are not there any more, too.
+            let is_last = until == Reach::All;
+            let layout = &self.layout;
+            let visitors = |tag| {
+                share.tags.contains(&tag)
+                    || (is_last && layout.heir(slot_of_tag(tag)) == Some(heir))
+            };
+            // Imports are of all posts.
+            let ids = |tag| visitors(tag) || (is_last && tag == IMPORT);
             let batch = Batch {
                 plan,
                 ledger: self.layout.own(),
@@ -224,7 +245,7 @@ impl Tally {
             let layout = &self.layout;
             let range = self.pages.lines(rows, place, |id, line| {
                 let post = PostId::parse(id.to_owned())?;
-                if let Some(heir) = layout.leaves(&post) {
+                if let Some(heir) = layout.heir(slot(&post)) {
                     tell(&post, heir, line);
                 }
                 Ok(())
@@ -270,7 +291,7 @@ impl Tally {
         batch: &[u8],
         settings: &Settings,
         now: Time,
-        random: impl FnOnce() -> Key,
+        random: impl FnMut() -> Key,
     ) -> Result<(), Error> {
         let batch: Batch = postcard::from_bytes(batch).map_err(|_| Error::Unreadable)?;
         self.follow(batch.plan, now, random);
@@ -289,14 +310,18 @@ impl Tally {
         for line in page::read(&batch.posts) {
             self.take_in(rows, &line?, now)?;
         }
-        for (mark, at) in &batch.visitors {
-            self.visitors.insert(*mark, *at, settings.dedupe);
+        for (mark, at) in batch.visitors {
+            if !self.visitors.has(&mark, now, settings.dedupe) {
+                self.visitors.insert(mark, at, settings.dedupe);
+                self.received.visitors.push((mark, at));
+            }
         }
-        for (mark, at) in &batch.ids {
-            self.ids.insert(*mark, *at, ID_SECONDS);
+        for (mark, at) in batch.ids {
+            if !self.ids.has(&mark, now, ID_SECONDS) {
+                self.ids.insert(mark, at, ID_SECONDS);
+                self.received.ids.push((mark, at));
+            }
         }
-        self.received.visitors.extend(batch.visitors);
-        self.received.ids.extend(batch.ids);
         batch
             .eras
             .into_iter()

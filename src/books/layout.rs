@@ -6,8 +6,8 @@
 //! ```text
 //! Moving       the ledgers that lose posts hand them over (crate::books::handover); each post is counted
 //!              by its old owner until the new one has it, and nothing is published
-//! Publishing   the ledgers that got posts publish them
-//! Settled      the head tells readers of the new owners
+//! Publishing   each ledger publishes its posts under new keys; readers have the old ones
+//! Settled      the head tells readers of the new keys and the new owners
 //! ```
 //!
 //! A ledger that was not told of a plan yet acts by the one before, which is right: until it has handed a
@@ -29,8 +29,6 @@ use serde::{Deserialize, Serialize};
 
 /// The most changes that begin within a day; another waits. Each leaves salts that are needed for a day.
 const MOST_CHANGES: usize = 8;
-/// How long after a change parts are kept that readers of the head before it may ask for, in seconds.
-const GRACE_SECONDS: u32 = 300;
 
 /// How the posts are shared, and how far the change to it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,7 +52,7 @@ pub struct Plan {
 pub enum Phase {
     /// Posts are being handed over.
     Moving,
-    /// The new owners publish them.
+    /// All posts are being published anew.
     Publishing,
     /// It is over.
     Settled,
@@ -168,6 +166,15 @@ pub enum Whose {
     OnItsWay,
     /// This ledger does not know yet. It has to ask the lead.
     Unknown,
+}
+
+/// What follows from a plan that is taken in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct News {
+    /// It is that of another change.
+    pub(super) is_change: bool,
+    /// The ledger begins an era, because it is to get posts: marks that it made before are not of those.
+    pub(super) begins_era: bool,
 }
 
 /// What one ledger knows of the site's ledgers.
@@ -301,10 +308,16 @@ impl Layout {
             .is_some_and(|plan| plan.ledgers == 1 && plan.phase == Phase::Settled)
     }
 
-    /// Whether the posts are shared among so many, and no change is on its way.
+    /// Whether the posts are shared among so many, and no change is on its way; to the lead, whether all others
+    /// know that.
     pub fn is_settled(&self, ledgers: u8) -> bool {
-        self.plan
-            .is_some_and(|plan| plan.ledgers == ledgers && plan.phase == Phase::Settled)
+        let is_settled = |plan: Plan| plan.ledgers == ledgers && plan.phase == Phase::Settled;
+        self.told && self.plan.is_some_and(is_settled)
+    }
+
+    /// Whether a change is on its way.
+    pub fn is_changing(&self) -> bool {
+        self.plan.is_some_and(|plan| plan.phase != Phase::Settled)
     }
 
     /// Whether posts are being handed over.
@@ -312,7 +325,7 @@ impl Layout {
         self.plan.is_some_and(|plan| plan.phase == Phase::Moving)
     }
 
-    /// Whether the new owners of posts are publishing them.
+    /// Whether all posts are being published anew.
     pub fn is_publishing(&self) -> bool {
         self.plan
             .is_some_and(|plan| plan.phase == Phase::Publishing)
@@ -365,9 +378,8 @@ impl Layout {
         }
     }
 
-    /// Whether a post leaves this ledger in the change.
-    pub(super) fn leaves(&self, post: &PostId) -> Option<Ledger> {
-        let slot = slot(post);
+    /// The ledger that gets the posts of a slot of this one in the change, if one does.
+    pub(super) fn heir(&self, slot: usize) -> Option<Ledger> {
         let (before, after) = (self.before.of(slot), self.owners.of(slot));
         (before == self.own && after != self.own).then_some(after)
     }
@@ -386,15 +398,14 @@ impl Layout {
         others.map(|(ledger, _)| ledger).collect()
     }
 
-    /// Takes a plan in, unless a newer one is known. Whether this ledger begins an era by it, because it
-    /// is to get posts: marks that it made before are not of those.
-    pub(super) fn adopt(&mut self, plan: Plan) -> bool {
+    /// Takes a plan in; nothing where it is not newer than what is known.
+    pub(super) fn adopt(&mut self, plan: Plan) -> Option<News> {
         let age = |plan: Plan| (plan.epoch, plan.phase, plan.whole);
         if self.plan.is_some_and(|known| age(known) >= age(plan)) {
-            return false;
+            return None;
         }
         let is_new = self.plan.is_none_or(|known| known.epoch < plan.epoch);
-        let gets_posts = plan.destinations().contains(&self.own) && self.own < plan.before;
+        let gets_posts = plan.destinations().contains(&self.own);
         if is_new {
             self.handed = Reach::NOTHING;
             self.leaving = None;
@@ -404,27 +415,11 @@ impl Layout {
         self.owners = Owners::among(plan.ledgers);
         self.before = Owners::among(plan.before);
         self.changed = true;
-        is_new && gets_posts && plan.epoch > 0
-    }
-
-    /// Whether parts that were published have to stay as they are, because readers may still look for posts
-    /// in them that were handed over.
-    pub(super) fn holds_parts(&self, now: Time) -> bool {
-        self.holds_until(now).is_some()
-    }
-
-    /// When parts no longer have to stay as they are, where they have to.
-    pub(super) fn holds_until(&self, now: Time) -> Option<Time> {
-        let plan = self.plan?;
-        if plan.epoch == 0 || !plan.sources().contains(&self.own) {
-            return None;
-        }
-        let until = match plan.phase {
-            Phase::Settled => plan.since.plus(GRACE_SECONDS),
-            // It is told again as the phase goes on.
-            _ => now.plus(GRACE_SECONDS),
-        };
-        (until > now).then_some(until)
+        let is_change = is_new && plan.epoch > 0;
+        Some(News {
+            is_change,
+            begins_era: is_change && gets_posts && self.own < plan.before,
+        })
     }
 }
 

@@ -187,7 +187,9 @@ impl Seen {
 
     /// Remembers for `window` seconds.
     pub fn insert(&mut self, mark: Mark, at: Time, window: u32) {
-        if self.young.len() >= self.most / 2 || self.since.distance(at) >= window {
+        // Marks of another ledger may be older than those that are here.
+        let is_later = at >= self.since.plus(window.max(1));
+        if self.young.len() >= self.most / 2 || is_later {
             self.old = std::mem::take(&mut self.young);
             self.since = at;
         }

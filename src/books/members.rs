@@ -55,26 +55,28 @@ impl Tally {
             && (self.layout.is_moving() || self.layout.has_news())
     }
 
-    /// Begins a change, where the settings ask for another number of ledgers; `random` is for new salts.
-    /// [`Error::TooManyPosts`] where the posts have no room in so few.
+    /// Whether a change is to begin, because the settings ask for another number of ledgers.
+    pub fn wants_change(&self, settings: &Settings, now: Time) -> bool {
+        self.is_taken_over() && self.members.again <= now && self.layout.wants_change(settings, now)
+    }
+
+    /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] where the posts have
+    /// no room in so few ledgers.
     pub fn begin_change(
         &mut self,
         settings: &Settings,
         now: Time,
-        random: impl FnOnce() -> Key,
+        random: impl FnMut() -> Key,
     ) -> Result<(), Error> {
-        if !self.wants_change(settings, now) {
-            return Ok(());
-        }
         if settings.ledgers < self.layout.ledgers() {
             let Some(room) = self.room_of_all() else {
                 // A publication asks the others.
                 self.publish_again();
+                self.members.again = now.plus(settings.publish);
                 return Ok(());
             };
             let most = u64::from(ROOM + OWNER_ROOM) * u64::from(settings.ledgers);
             if room > most * 9 / 10 {
-                self.members.again = now.plus(HOUR_SECONDS);
                 return Err(Error::TooManyPosts);
             }
         }
@@ -85,10 +87,6 @@ impl Tally {
         Ok(())
     }
 
-    fn wants_change(&self, settings: &Settings, now: Time) -> bool {
-        self.is_taken_over() && self.members.again <= now && self.layout.wants_change(settings, now)
-    }
-
     /// The room that all posts take, in bytes; `None` where not all ledgers were asked.
     fn room_of_all(&self) -> Option<u64> {
         let others = 1..self.layout.ledgers();
@@ -96,6 +94,11 @@ impl Tally {
         rooms
             .sum::<Option<u64>>()
             .map(|sum| sum + u64::from(self.room()))
+    }
+
+    /// A change that may not begin is not looked at for a while.
+    pub fn put_off_change(&mut self, now: Time) {
+        self.members.again = now.plus(HOUR_SECONDS);
     }
 
     /// All ledgers that lose posts have handed them over.
@@ -199,9 +202,9 @@ impl Tally {
 
     /// Whether the head would tell of all posts. Where it would not, and the ledgers have only to write more
     /// parts before, it is tried again soon.
-    pub(super) fn may_publish_head(&mut self, now: Time) -> bool {
+    pub(super) fn may_publish_head(&mut self) -> bool {
         let has_failed = std::mem::take(&mut self.members.has_failed);
-        let may = self.has_all_slices() && self.has_published_moved(now);
+        let may = self.has_all_slices();
         if !may && !has_failed {
             self.state.publish.go_on();
         }
@@ -213,21 +216,6 @@ impl Tally {
             let slice = self.members.slices.get(&ledger);
             slice.is_some_and(|slice| slice.is_complete)
         })
-    }
-
-    /// Whether the posts that were handed over in a change are in parts of their new owners.
-    fn has_published_moved(&self, now: Time) -> bool {
-        let Some(plan) = self.layout.plan() else {
-            return false;
-        };
-        let oldest = |ledger| match self.members.slices.get(&ledger) {
-            Some(slice) => slice.head.summary.oldest,
-            None => self.state.publish.oldest(now),
-        };
-        plan.phase != Phase::Publishing
-            || plan
-                .destinations()
-                .all(|ledger| oldest(ledger) > plan.since)
     }
 
     /// Adds what the others have to the lead's head.
@@ -249,6 +237,7 @@ impl Tally {
             .collect();
         if self.layout.is_publishing() {
             self.layout.enter(Phase::Settled, at);
+            self.settle(at);
         }
     }
 }

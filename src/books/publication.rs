@@ -67,6 +67,9 @@ pub(super) struct PublishState {
     refused: Option<Time>,
     /// The places of posts whose entries Workers KV did not take, and until when they are set aside.
     failed: Vec<(u64, Time)>,
+    /// Whether the posts are shared with other ledgers, so that the head does not carry them.
+    #[serde(skip)]
+    is_shared: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
@@ -104,6 +107,7 @@ impl Default for PublishState {
             lists: 0,
             refused: None,
             failed: Vec::new(),
+            is_shared: false,
         }
     }
 }
@@ -149,31 +153,43 @@ impl PublishState {
         self.budget = budget;
     }
 
-    /// Has the posts published in parts, and not in the head.
-    pub(super) fn leave_inline(&mut self) {
-        if self.is_inline() {
-            self.split(Range::ALL);
-        }
+    /// Has the posts published in parts, and not in the head, while they are shared with other ledgers.
+    pub(super) fn share(&mut self, is_shared: bool) {
+        self.is_shared = is_shared;
     }
 
-    /// Nothing of this ledger is published any more.
-    pub(super) fn leave(&mut self, deployment: &Key, now: Time) {
+    /// Everything is published anew, under the keys of another deployment.
+    pub(super) fn begin_anew(&mut self, before: &Key, now: Time) {
         let parts = self.parts.iter().zip(self.ranges());
         let written = parts.filter(|(part, _)| part.is_written());
         let visible = Range::cover(self.visible.iter().map(|part| part.depth)).unwrap_or_default();
         let ranges = written.map(|(_, range)| range).chain(visible);
         let ranges: BTreeSet<Range> = ranges.collect();
         self.retire(
-            ranges.into_iter().map(|range| part::key(deployment, range)),
+            ranges.into_iter().map(|range| part::key(before, range)),
             now,
         );
+        for part in &mut self.parts {
+            part.published = Time::default();
+        }
+        self.visible.clear();
+        self.go_on();
+    }
+
+    /// Keys that are no longer read stay from now on for as long as a reader may have an old head.
+    pub(super) fn retire_from(&mut self, now: Time) {
+        self.retired.iter_mut().for_each(|(since, _)| *since = now);
+    }
+
+    /// This ledger has nothing to publish any more.
+    pub(super) fn leave(&mut self) {
         *self = Self {
             retired: std::mem::take(&mut self.retired),
             alarm: self.alarm,
             lists: self.lists,
+            is_shared: self.is_shared,
             ..Self::default()
         };
-        self.leave_inline();
     }
 
     /// Notes keys that readers no longer ask for.
@@ -200,7 +216,7 @@ impl PublishState {
     }
 
     fn is_inline(&self) -> bool {
-        self.parts.len() == 1
+        self.parts.len() == 1 && !self.is_shared
     }
 
     /// How many parts each of the day's later publications shall be able to write, before entries are
@@ -218,14 +234,13 @@ impl PublishState {
     }
 
     /// The parts to write, at most so many: those first that were never written, then those that have
-    /// been behind for the longest, unless these have to stay as they are.
-    fn stale_parts(&self, most: u32, stay: bool) -> VecDeque<Range> {
+    /// been behind for the longest.
+    fn stale_parts(&self, most: u32) -> VecDeque<Range> {
         if self.is_inline() {
             return VecDeque::new();
         }
         let since = |(part, index): (&PartState, usize)| {
             let behind = match part.is_written() {
-                true if stay => return None,
                 true => part.behind?.seconds().into(),
                 false => 0,
             };
@@ -600,10 +615,13 @@ impl Tally {
             }
             _ => most,
         };
-        self.publishing.queue = self.parts_to_write(share, now);
+        self.publishing.queue = self.parts_to_write(share);
         let publish = &mut self.state.publish;
         let parts = self.publishing.queue.len() as u32;
-        let retired = publish.retired_keys(most.saturating_sub(parts), now);
+        let retired = match self.layout.is_changing() {
+            true => Vec::new(),
+            false => publish.retired_keys(most.saturating_sub(parts), now),
+        };
         let for_entries = budget.beside_head(publish.parts_aside(), now, settings);
         let for_entries = for_entries.unwrap_or_default();
         let for_entries = for_entries.saturating_sub(parts + retired.len() as u32);
@@ -750,7 +768,7 @@ impl Tally {
         if let Some(part) = self.next_part(rows, now, settings)? {
             return Ok(Some(part));
         }
-        if !std::mem::take(&mut self.publishing.head) || !self.may_publish_head(now) {
+        if !std::mem::take(&mut self.publishing.head) || !self.may_publish_head() {
             return Ok(None);
         }
         if !self.state.publish.is_inline() {
@@ -768,10 +786,10 @@ impl Tally {
     /// Takes the posts out of the head, into parts of their own.
     fn leave_inline(&mut self, now: Time, settings: &Settings) {
         let publish = &mut self.state.publish;
-        publish.leave_inline();
+        publish.split(Range::ALL);
         let left = publish.budget.beside_head(0, now, settings);
         let left = left.unwrap_or_default();
-        self.publishing.queue = publish.stale_parts(left.min(MOST_PARTS), false);
+        self.publishing.queue = publish.stale_parts(left.min(MOST_PARTS));
         self.publishing.head = true;
         self.reserve(self.publishing.queue.len() as u32, now);
     }
@@ -794,15 +812,14 @@ impl Tally {
     }
 
     /// The parts to write now, at most so many.
-    fn parts_to_write(&self, most: u32, now: Time) -> VecDeque<Range> {
+    fn parts_to_write(&self, most: u32) -> VecDeque<Range> {
         if self
             .next_visible()
             .is_some_and(|visible| visible.is_empty())
         {
             return VecDeque::new();
         }
-        let stay = self.layout.holds_parts(now);
-        self.state.publish.stale_parts(most.min(MOST_PARTS), stay)
+        self.state.publish.stale_parts(most.min(MOST_PARTS))
     }
 
     /// What the next head lists of this ledger; `None` where parts have to be written before.
@@ -897,11 +914,7 @@ impl Tally {
     }
 
     fn part_written(&mut self, range: Range, at: Time) {
-        let key = part::key(&self.state.deployment, range);
-        let publish = &mut self.state.publish;
-        // A ledger that has come back writes keys again that it had done with.
-        publish.retired.retain(|(_, retired)| *retired != key);
-        if let Some(part) = publish.part_mut(range) {
+        if let Some(part) = self.state.publish.part_mut(range) {
             part.published = at;
             part.behind = part.behind_again.take();
         }
@@ -1057,10 +1070,13 @@ impl Tally {
         if self.is_restoring() {
             return Ok(Some(Publication::default()));
         }
-        self.publishing.queue = self.parts_to_write(grant.parts, now);
+        self.publishing.queue = self.parts_to_write(grant.parts);
         let parts = self.publishing.queue.len() as u32;
         let publish = &mut self.state.publish;
-        let retired = publish.retired_keys(grant.parts - parts, now);
+        let retired = match self.layout.is_changing() {
+            true => Vec::new(),
+            false => publish.retired_keys(grant.parts - parts, now),
+        };
         publish.published = now;
         self.reserve(parts + retired.len() as u32, now);
         let entries = match self.is_taken_over() {
@@ -1123,16 +1139,16 @@ impl Tally {
     /// When the lead is to be told that there is something to publish.
     fn notice_due(&self, now: Time, settings: &Settings) -> Option<Time> {
         let publish = &self.state.publish;
-        let wait = match publish.changed || publish.has_stale_parts() {
-            true => settings.publish,
-            // The lead asks anyway, and the day's writes may be used up.
-            false if publish.behind || !publish.retired.is_empty() => {
-                settings.publish.max(HOUR_SECONDS)
-            }
-            false => return publish.fades.map(|at| at.max(now.plus(1))),
-        };
         let last = publish.published.max(self.publishing.noticed).min(now);
-        Some(last.plus(wait).max(now.plus(1)))
+        let again = |wait| last.plus(wait).max(now.plus(1));
+        if publish.changed || publish.has_stale_parts() {
+            return Some(again(settings.publish));
+        }
+        // The lead asks anyway, and the day's writes may be used up.
+        let waits = publish.behind || !publish.retired.is_empty();
+        let behind = waits.then(|| again(settings.publish.max(HOUR_SECONDS)));
+        let fades = publish.fades.map(|at| at.max(now.plus(1)));
+        [behind, fades].into_iter().flatten().min()
     }
 
     /// Whether the lead is to be told now that there is something to publish. That it is, is noted.

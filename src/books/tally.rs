@@ -168,10 +168,7 @@ impl Tally {
         let state = rows.get(&key("state"))?;
         let layout = Layout::load(rows, ledger, state.is_none(), settings)?;
         let Some(bytes) = state else {
-            let mut state = State::new(random);
-            if !layout.is_single() {
-                state.publish.leave_inline();
-            }
+            let state = State::new(random);
             let pages = Pages::new(state.secret);
             return Ok(Self::over(state, pages, Journal::default(), layout));
         };
@@ -196,7 +193,8 @@ impl Tally {
         Ok(tally)
     }
 
-    fn over(state: State, pages: Pages, journal: Journal, layout: Layout) -> Self {
+    fn over(mut state: State, pages: Pages, journal: Journal, layout: Layout) -> Self {
+        state.publish.share(!layout.is_single());
         Self {
             emptying: None,
             saved: journal.next(),

@@ -37,6 +37,11 @@ pub fn tag(post: &PostId) -> u32 {
     (digest(post) >> (64 - TAG_BITS)) as u32
 }
 
+/// The slot of the posts that have a tag.
+pub fn slot_of_tag(tag: u32) -> usize {
+    (tag >> (TAG_BITS - SLOT_BITS)) as usize
+}
+
 /// The owner of each slot, where a site has so many ledgers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owners {

@@ -26,6 +26,7 @@
 //!                                  [text, the cursor of what follows], see crate::http::portable; the
 //!                                  cursor ends with `>` where that is the next ledger's
 //! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
+//! settled(ledgers)                 nothing; of the lead, before all are asked
 //! wake()                           nothing; has something published
 //! ```
 //!
@@ -229,6 +230,14 @@ impl Ledger {
         })
     }
 
+    /// Refuses where the posts are not shared among so many ledgers, each of which knows it.
+    pub fn settled(&self, ledgers: u8) -> Result<JsValue, JsValue> {
+        self.inner.after_adoption(None, move |inner| {
+            inner.is_settled(ledgers)?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
     /// Publishes soon, whether anything has changed or not.
     pub fn wake(&self) -> Result<JsValue, JsValue> {
         self.inner.after_adoption(None, move |inner| {
@@ -243,13 +252,8 @@ impl Ledger {
     /// The plan, for a ledger that does not know it. Only the lead has it for certain.
     pub fn join(&self) -> Result<JsValue, JsValue> {
         let inner = &self.inner;
-        let plan = inner.change(|tally, _, now| {
-            // A change may have to begin, because a new ledger is asked already.
-            match tally.begin_change(&inner.settings, now, random) {
-                Ok(()) => Ok(tally.plan()),
-                Err(_) => Ok(tally.plan()),
-            }
-        });
+        // The alarm is set that begins a change: a new ledger may be asked already.
+        let plan = inner.change(|tally, _, _| Ok(tally.plan()));
         let plan = plan.map_err(to_js)?.ok_or(Error::Unavailable);
         let bytes = plan.and_then(|plan| rpc::bytes(&plan)).map_err(to_js)?;
         inner.books.commit_then(bytes.into()).map_err(to_js)
@@ -673,7 +677,12 @@ impl Inner {
             return self.committed().await;
         };
         let is_lead = self.number()? == LEAD;
-        let outcomes = match self.is_owner(is_lead).await {
+        // A ledger that does not lead only removes its own keys by itself.
+        let is_owner = match is_lead {
+            true => self.is_owner().await,
+            false => Ok(true),
+        };
+        let outcomes = match is_owner {
             Ok(true) => {
                 if is_lead {
                     self.collect_all().await?;
@@ -695,12 +704,8 @@ impl Inner {
     }
 
     /// Whether this deployment is the one that publishes in the namespace. It becomes it where there is
-    /// none, or the one that it was restored from. A ledger that does not lead only removes its own keys by
-    /// itself.
-    async fn is_owner(&self, is_lead: bool) -> Result<bool, Error> {
-        if !is_lead {
-            return Ok(true);
-        }
+    /// none, or the one that it was restored from.
+    pub(super) async fn is_owner(&self) -> Result<bool, Error> {
         let (own, parent) = self.books.stored.with(|tally, _| Ok(tally.deployment()))?;
         let name = |key: Key| {
             key.iter().fold(String::new(), |mut name, byte| {

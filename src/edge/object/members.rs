@@ -94,12 +94,8 @@ impl Inner {
     /// The lead's part in a change; whether there was one to see to.
     pub(super) async fn see_to_change(&self) -> Result<bool, Error> {
         let settings = &self.settings;
-        let begun = self.change(|tally, _, now| Ok(tally.begin_change(settings, now, random)))?;
-        if begun == Err(Error::TooManyPosts) {
-            worker::console_error!(
-                "ledger: {} ledgers have no room for all posts; LEDGERS stays as it was",
-                settings.ledgers
-            );
+        if self.attempt(|tally, _, now| Ok(tally.wants_change(settings, now)))? {
+            self.begin_change().await?;
         }
         let plan =
             self.attempt(|tally, _, now| Ok(tally.plan().filter(|_| tally.is_changing(now))))?;
@@ -119,6 +115,31 @@ impl Inner {
             Ok(())
         })?;
         Ok(true)
+    }
+
+    /// Begins a change, where this is the deployment that publishes.
+    async fn begin_change(&self) -> Result<(), Error> {
+        let settings = &self.settings;
+        let owner = self.is_owner().await;
+        self.change(|tally, _, now| {
+            match owner {
+                Ok(true) => match tally.begin_change(settings, now, random) {
+                    Ok(()) => return Ok(()),
+                    Err(_) => worker::console_error!(
+                        "ledger: {} ledgers have no room for all posts; their number stays",
+                        settings.ledgers
+                    ),
+                },
+                // What was logged when it failed.
+                Ok(false) => {}
+                Err(_) => {
+                    tally.went_on(false, now);
+                    return Ok(());
+                }
+            }
+            tally.put_off_change(now);
+            Ok(())
+        })
     }
 
     /// Tells the others of the plan: where posts are handed over, those that lose some, and this ledger does

@@ -60,6 +60,8 @@ extern "C" {
         id: Option<&str>,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
+    pub fn settled(this: &Stub, ledgers: u8) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
     pub fn wake(this: &Stub) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub fn join(this: &Stub) -> Result<Promise, JsValue>;

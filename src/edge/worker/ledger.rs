@@ -120,8 +120,8 @@ impl Client {
         Ok((answer.get(0), next.map(|next| Cursor::after(ledger, next))))
     }
 
-    /// Takes records in, at most once for each `id`. Each ledger takes its own, all or none; the first error
-    /// ends it.
+    /// Takes records in, at most once for each `id`. Each ledger takes its own, all or none, and the first
+    /// error ends it: [`Error::Unavailable`] where other ledgers have taken theirs.
     pub async fn import(
         &self,
         mode: Mode,
@@ -133,10 +133,18 @@ impl Client {
             let owner = self.owners.of_post(&record.0);
             shares.entry(owner).or_default().push(record);
         }
+        if shares.len() > 1 {
+            answer(stub(&self.env, LEAD)?.settled(self.owners.ledgers())).await?;
+        }
+        let mut has_begun = false;
         for (owner, records) in shares {
             let bytes = rpc::bytes(&(mode, records))?;
             let call = stub(&self.env, owner)?.imported(self.owners.ledgers(), &bytes, id);
-            answer(call).await?;
+            answer(call).await.map_err(|error| match has_begun {
+                true => Error::Unavailable,
+                false => error,
+            })?;
+            has_begun = true;
         }
         Ok(())
     }

@@ -1,0 +1,530 @@
+//! Several ledgers over rows in memory: their number changes again and again, ledgers crash between any two
+//! steps, and what they send each other is lost, repeated or late. Every answer stays exact.
+
+#![allow(clippy::expect_used)]
+
+mod site;
+
+use proptest::prelude::*;
+use site::{START, Store, at, post};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use tally::base::error::Error;
+use tally::base::settings::Settings;
+use tally::base::time::Time;
+use tally::books::layout::{Phase, Plan, Whose};
+use tally::books::tally::{Ping, Tally};
+use tally::model::mode::Mode;
+use tally::model::outcome::Outcome;
+use tally::model::owner::Owners;
+use tally::model::reason::Reason;
+use tally::model::record::Record;
+
+const POSTS: u16 = 40;
+
+/// One ledger with its rows.
+struct Node {
+    store: Store,
+    tally: Tally,
+}
+
+/// A site of several ledgers, and what its counts should be.
+struct Cluster {
+    nodes: BTreeMap<u8, Node>,
+    settings: Settings,
+    now: u32,
+    keys: u32,
+    /// Batches that were sent, which may come again.
+    sent: Vec<(u8, Vec<u8>)>,
+    counts: HashMap<u16, u64>,
+    visits: HashMap<(u16, u8), u32>,
+    ids: BTreeSet<(u16, u8)>,
+    imports: BTreeSet<u8>,
+    skipped: u64,
+}
+
+/// What becomes of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    Arrives,
+    ArrivesTwice,
+    IsLost,
+    LosesItsAnswer,
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// A view by a visitor, with an id, asked by a Worker that takes the posts for shared among so many. It is
+    /// written, or lost in a crash.
+    Ping {
+        post: u16,
+        visitor: Option<u8>,
+        id: Option<u8>,
+        ledgers: u8,
+        written: bool,
+    },
+    Skip(u16, u8),
+    Set(u16, u64),
+    Import(u8),
+    /// A ledger hands over, as far as its messages and it itself get.
+    Advance(u8, Vec<Fate>, u8),
+    /// A batch comes again.
+    Late(usize),
+    /// The lead looks after the change.
+    Lead,
+    Crash(u8),
+    Ledgers(u8),
+    Wait(u32),
+}
+
+fn fate() -> impl Strategy<Value = Fate> {
+    prop_oneof![
+        6 => Just(Fate::Arrives),
+        1 => Just(Fate::ArrivesTwice),
+        1 => Just(Fate::IsLost),
+        1 => Just(Fate::LosesItsAnswer),
+    ]
+}
+
+fn ledgers() -> impl Strategy<Value = u8> {
+    prop::sample::select(vec![1, 2, 3, 4, 7, 16])
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let some = |n: u8| prop::option::weighted(0.6, 0..n);
+    let ping = (
+        0..POSTS,
+        some(4),
+        some(6),
+        ledgers(),
+        prop::bool::weighted(0.9),
+    );
+    let ping = ping.prop_map(|(post, visitor, id, ledgers, written)| Op::Ping {
+        post,
+        visitor,
+        id,
+        ledgers,
+        written,
+    });
+    let op = prop_oneof![
+        40 => ping,
+        1 => (0..POSTS, 0..3_u8).prop_map(|(post, n)| Op::Skip(post, n)),
+        2 => (0..POSTS, 0..9_u64).prop_map(|(post, views)| Op::Set(post, views)),
+        1 => (0..3_u8).prop_map(Op::Import),
+        15 => (0..16_u8, prop::collection::vec(fate(), 16), 0..6_u8)
+            .prop_map(|(ledger, fates, end)| Op::Advance(ledger, fates, end)),
+        4 => (0..100_usize).prop_map(Op::Late),
+        12 => Just(Op::Lead),
+        4 => (0..16_u8).prop_map(Op::Crash),
+        3 => ledgers().prop_map(Op::Ledgers),
+        2 => prop_oneof![0..60_u32, 0..4000_u32].prop_map(Op::Wait),
+    ];
+    prop::collection::vec(op, 0..300)
+}
+
+impl Cluster {
+    fn new() -> Self {
+        let mut cluster = Self {
+            nodes: BTreeMap::new(),
+            settings: Settings::default(),
+            now: START,
+            keys: 0,
+            sent: Vec::new(),
+            counts: HashMap::new(),
+            visits: HashMap::new(),
+            ids: BTreeSet::new(),
+            imports: BTreeSet::new(),
+            skipped: 0,
+        };
+        let lead = cluster.node(0);
+        lead.tally.found_no_head();
+        let listed = lead
+            .tally
+            .found_section(&lead.store, &None, Default::default(), at(START));
+        listed.expect("rows");
+        cluster.save(0);
+        cluster
+    }
+
+    fn key(&mut self) -> [u8; 16] {
+        self.keys += 1;
+        let mut key = [0; 16];
+        key[..4].copy_from_slice(&self.keys.to_le_bytes());
+        key
+    }
+
+    /// A ledger, which begins as it is asked first.
+    fn node(&mut self, ledger: u8) -> &mut Node {
+        if !self.nodes.contains_key(&ledger) {
+            self.start(ledger, Store::default());
+        }
+        self.nodes.get_mut(&ledger).expect("a ledger")
+    }
+
+    fn start(&mut self, ledger: u8, store: Store) {
+        let now = at(self.now);
+        let mut keys: Vec<_> = (0..4).map(|_| self.key()).collect();
+        let random = || keys.pop().expect("a key");
+        let tally = Tally::load(&store, ledger, &self.settings, now, random);
+        let tally = tally.expect("readable rows");
+        self.nodes.insert(ledger, Node { store, tally });
+    }
+
+    /// What was not written is lost.
+    fn crash(&mut self, ledger: u8) {
+        if let Some(node) = self.nodes.remove(&ledger) {
+            self.start(ledger, node.store);
+        }
+    }
+
+    fn save(&mut self, ledger: u8) {
+        let (now, settings) = (at(self.now), self.settings.clone());
+        let Node { store, tally } = self.node(ledger);
+        tally.save(store, now, &settings).expect("rows");
+    }
+
+    fn plan(&mut self) -> Plan {
+        self.node(0).tally.plan().expect("the lead's plan")
+    }
+
+    fn follow(&mut self, ledger: u8, plan: Plan) {
+        let now = at(self.now);
+        let mut keys: Vec<_> = (0..4).map(|_| self.key()).collect();
+        let node = self.node(ledger);
+        node.tally.follow(plan, now, || keys.pop().expect("a key"));
+    }
+
+    /// The ledger that a Worker finds; `None` where the post is on its way.
+    fn owner(&mut self, of: u16, ledgers: u8) -> Option<u8> {
+        let mut ledger = Owners::among(ledgers).of_post(&post(of));
+        for _ in 0..6 {
+            match self.node(ledger).tally.whose(&post(of)) {
+                Whose::Here => return Some(ledger),
+                Whose::There(other) => ledger = other,
+                Whose::OnItsWay => return None,
+                Whose::Unknown => {
+                    let plan = self.plan();
+                    self.follow(ledger, plan);
+                    self.save(ledger);
+                }
+            }
+        }
+        unreachable!("nobody owns {of}");
+    }
+
+    fn ping(&mut self, of: u16, visitor: Option<u8>, id: Option<u8>, ledgers: u8, written: bool) {
+        let Some(ledger) = self.owner(of, ledgers) else {
+            return;
+        };
+        let now = self.now;
+        let (settings, key, name) = (self.settings.clone(), self.key(), post(of));
+        let (address, sent_id) = (visitor.map(|n| n.to_string()), id.map(|n| n.to_string()));
+        let ping = Ping {
+            post: &name,
+            id: sent_id.as_deref(),
+            visitor: address.as_deref().map(|address| (address, "Firefox")),
+        };
+        let Node { store, tally } = self.node(ledger);
+        let outcome = tally.ping(store, ping, &settings, at(now), || key);
+        let outcome = outcome.expect("room");
+        let visit = visitor.and_then(|visitor| self.visits.get(&(of, visitor)));
+        let is_repeat = visit.is_some_and(|then| then.abs_diff(now) < settings.dedupe)
+            || id.is_some_and(|id| self.ids.contains(&(of, id)));
+        let count = self.counts.entry(of).or_default();
+        let expected = match is_repeat {
+            true => Outcome::Repeat(*count),
+            false => Outcome::Counted(*count + 1),
+        };
+        assert_eq!(outcome, expected, "{of} at {ledger}, {visitor:?}, {id:?}");
+        if !written {
+            return self.crash(ledger);
+        }
+        match is_repeat {
+            true => self.skipped += 1,
+            false => {
+                *count += 1;
+                self.visits
+                    .extend(visitor.map(|visitor| ((of, visitor), now)));
+                self.ids.extend(id.map(|id| (of, id)));
+            }
+        }
+        self.save(ledger);
+    }
+
+    fn set(&mut self, of: u16, views: u64) {
+        let ledgers = self.plan().ledgers;
+        let now = at(self.now);
+        if let Some(ledger) = self.owner(of, ledgers) {
+            let Node { store, tally } = self.node(ledger);
+            tally.set(store, &post(of), views, now).expect("room");
+            self.counts.insert(of, views);
+            self.save(ledger);
+        }
+    }
+
+    /// Adds 10 views to each post, once for each id; only where no change is on its way.
+    fn import(&mut self, id: u8) {
+        let plan = self.plan();
+        if plan.phase != Phase::Settled {
+            return;
+        }
+        let owners = Owners::among(plan.ledgers);
+        let (now, settings) = (at(self.now), self.settings.clone());
+        for ledger in 0..plan.ledgers {
+            self.follow(ledger, plan);
+            let own = (0..POSTS).filter(|of| owners.of_post(&post(*of)) == ledger);
+            let record = Record {
+                total: 10,
+                ..Record::default()
+            };
+            let records = own.map(|of| (post(of), record.clone())).collect();
+            let Node { store, tally } = self.node(ledger);
+            let id = id.to_string();
+            tally
+                .import(store, records, Mode::Add, Some(&id), &settings, now)
+                .expect("room");
+            self.save(ledger);
+        }
+        if self.imports.insert(id) {
+            (0..POSTS).for_each(|of| *self.counts.entry(of).or_default() += 10);
+        }
+    }
+
+    /// Hands a range over: the messages meet their fates, and it ends after so many steps. Whether all is
+    /// handed over.
+    fn advance(&mut self, ledger: u8, fates: &[Fate], end: u8) -> bool {
+        let plan = self.plan();
+        self.follow(ledger, plan);
+        let (now, settings) = (at(self.now), self.settings.clone());
+        let Node { store, tally } = self.node(ledger);
+        if !tally.leave(store).expect("pages") {
+            self.save(ledger);
+            return true;
+        }
+        if end == 1 {
+            self.crash(ledger);
+            return false;
+        }
+        self.save(ledger);
+        if end == 2 {
+            self.crash(ledger);
+            return false;
+        }
+        let Node { store, tally } = self.node(ledger);
+        let until = tally.leaving().expect("a range");
+        let batches = tally.batches(store, now, &settings).expect("pages");
+        let mut all = true;
+        for ((heir, batch), fate) in batches.into_iter().zip(fates.iter().cycle()) {
+            self.sent.push((heir, batch.clone()));
+            let times = match fate {
+                Fate::IsLost => 0,
+                Fate::ArrivesTwice => 2,
+                Fate::Arrives | Fate::LosesItsAnswer => 1,
+            };
+            for _ in 0..times {
+                assert_eq!(self.receive(heir, &batch), Ok(()));
+            }
+            all &= !matches!(fate, Fate::IsLost | Fate::LosesItsAnswer);
+        }
+        if !all || end == 3 {
+            self.crash(ledger);
+            return false;
+        }
+        let Node { store, tally } = self.node(ledger);
+        let done = tally.left(store, until, now).expect("pages");
+        if end == 4 {
+            self.crash(ledger);
+            return false;
+        }
+        self.save(ledger);
+        done
+    }
+
+    fn receive(&mut self, heir: u8, batch: &[u8]) -> Result<(), Error> {
+        let (now, settings) = (at(self.now), self.settings.clone());
+        let mut keys: Vec<_> = (0..4).map(|_| self.key()).collect();
+        let Node { store, tally } = self.node(heir);
+        let received = tally.receive(store, batch, &settings, now, || keys.pop().expect("a key"));
+        self.save(heir);
+        received
+    }
+
+    /// What the lead does in its alarm, where every message arrives.
+    fn lead(&mut self) {
+        let now = at(self.now);
+        let settings = self.settings.clone();
+        let mut keys: Vec<_> = (0..4).map(|_| self.key()).collect();
+        let lead = &mut self.node(0).tally;
+        if lead.wants_change(&settings, now) {
+            let begun = lead.begin_change(&settings, now, || keys.pop().expect("a key"));
+            begun.expect("room");
+        }
+        self.save(0);
+        let plan = self.plan();
+        match plan.phase {
+            Phase::Moving => {
+                let done = plan
+                    .sources()
+                    .all(|ledger| self.advance(ledger, &[Fate::Arrives], 0));
+                if done {
+                    self.node(0).tally.all_moved(now);
+                }
+            }
+            Phase::Publishing => self.publish(),
+            Phase::Settled => {
+                for ledger in plan.members() {
+                    self.follow(ledger, plan);
+                    self.save(ledger);
+                }
+                self.node(0).tally.all_know();
+            }
+        }
+        self.save(0);
+    }
+
+    /// Publishes all that has changed, to a Workers KV that takes everything.
+    fn publish(&mut self) {
+        self.now += 300;
+        let (now, settings) = (at(self.now), self.settings.clone());
+        let begun = {
+            let Node { store, tally } = self.node(0);
+            tally.publish_again();
+            tally.begin(store, now, &settings).expect("pages")
+        };
+        let Some(begun) = begun else { return };
+        self.save(0);
+        let asked = self.node(0).tally.to_ask();
+        for (n, ledger) in asked.iter().enumerate() {
+            let plan = self.plan();
+            let lead = &mut self.node(0).tally;
+            let (grant, published) = (lead.grant(asked.len() - n), lead.published_of(*ledger));
+            self.follow(*ledger, plan);
+            let Node { store, tally } = self.node(*ledger);
+            if let Some(published) = published {
+                tally.confirm(published);
+            }
+            let begun = tally
+                .begin_grant(store, grant, now, &settings)
+                .expect("pages");
+            let Some(begun) = begun else { continue };
+            let writes = write_all(store, tally, begun.entries.len(), now, &settings);
+            let slice = tally.slice(writes, now, &settings);
+            self.save(*ledger);
+            self.node(0).tally.collected(*ledger, slice);
+        }
+        let Node { store, tally } = self.node(0);
+        tally.all_asked(now);
+        write_all(store, tally, begun.entries.len(), now, &settings);
+        self.save(0);
+    }
+
+    fn apply(&mut self, op: Op) {
+        match op {
+            Op::Ping {
+                post,
+                visitor,
+                id,
+                ledgers,
+                written,
+            } => self.ping(post, visitor, id, ledgers, written),
+            Op::Skip(of, pings) => {
+                let ledgers = self.plan().ledgers;
+                if let Some(ledger) = self.owner(of, ledgers) {
+                    self.node(ledger).tally.skip(Reason::Bot, pings.into());
+                    self.save(ledger);
+                    self.skipped += u64::from(pings);
+                }
+            }
+            Op::Set(of, views) => self.set(of, views),
+            Op::Import(id) => self.import(id),
+            Op::Advance(ledger, fates, end) => {
+                let plan = self.plan();
+                if plan.phase == Phase::Moving && plan.sources().contains(&ledger) {
+                    self.advance(ledger, &fates, end);
+                }
+            }
+            Op::Late(n) => {
+                if let Some((heir, batch)) = self.sent.get(n % self.sent.len().max(1)).cloned() {
+                    // One that is too early is refused, and changes nothing.
+                    let _ = self.receive(heir, &batch);
+                }
+            }
+            Op::Lead => self.lead(),
+            Op::Crash(ledger) => self.crash(ledger),
+            Op::Ledgers(ledgers) => self.settings.ledgers = ledgers,
+            Op::Wait(seconds) => self.now += seconds,
+        }
+    }
+
+    /// Lets changes come to their end, and compares everything.
+    fn check(mut self) {
+        for _ in 0..60 {
+            self.now += 10;
+            self.lead();
+            self.publish();
+        }
+        let plan = self.plan();
+        assert_eq!(plan.phase, Phase::Settled);
+        // Where it is not, as many changes began in a day as may.
+        let owners = Owners::among(plan.ledgers);
+        for of in 0..POSTS {
+            let owner = self.owner(of, plan.ledgers);
+            assert_eq!(owner, Some(owners.of_post(&post(of))));
+        }
+        let mut found = HashMap::new();
+        let mut views = 0;
+        let mut skipped = 0;
+        for (ledger, Node { store, tally }) in &mut self.nodes {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let (posts, after) = tally.export(store, from).expect("pages");
+                for (id, record) in posts {
+                    assert_eq!(
+                        owners.of_post(&id),
+                        *ledger,
+                        "a post is with its owner only"
+                    );
+                    let of: u16 = id.as_str().parse().expect("a number");
+                    assert_eq!(found.insert(of, record.total), None);
+                }
+                next = after;
+            }
+            let now = at(self.now);
+            let slice = tally.slice(0, now, &self.settings);
+            views += slice.head.summary.site.total;
+            skipped += slice.head.summary.skipped.iter().sum::<u64>();
+        }
+        self.counts.retain(|_, views| *views > 0);
+        assert_eq!(found, self.counts);
+        assert_eq!(views, self.counts.values().sum::<u64>());
+        assert_eq!(skipped, self.skipped);
+    }
+}
+
+/// Writes what is to be published; how much that is.
+fn write_all(
+    store: &Store,
+    tally: &mut Tally,
+    entries: usize,
+    now: Time,
+    settings: &Settings,
+) -> u32 {
+    let mut writes = entries as u32;
+    while let Some(write) = tally.next_write(store, now, settings).expect("pages") {
+        tally.written(write.what, write.at);
+        writes += 1;
+    }
+    writes
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn answers_are_exact_whatever_happens(ops in ops()) {
+        let mut cluster = Cluster::new();
+        for op in ops {
+            cluster.apply(op);
+        }
+        cluster.check();
+    }
+}
