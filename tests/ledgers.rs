@@ -12,12 +12,15 @@ use tally::base::error::Error;
 use tally::base::settings::Settings;
 use tally::base::time::Time;
 use tally::books::layout::{Phase, Plan, Whose};
+use tally::books::takeover::{FoundPart, Want};
 use tally::books::tally::{Ping, Tally};
 use tally::model::mode::Mode;
 use tally::model::outcome::Outcome;
 use tally::model::owner::Owners;
 use tally::model::reason::Reason;
 use tally::model::record::Record;
+use tally::published::head::{HEAD, Published, Where};
+use tally::published::part::{self, Part};
 
 const POSTS: u16 = 40;
 
@@ -33,6 +36,8 @@ struct Cluster {
     settings: Settings,
     now: u32,
     keys: u32,
+    /// What stands in Workers KV under Tally's own keys.
+    kv: BTreeMap<String, Vec<u8>>,
     /// Batches that were sent, which may come again.
     sent: Vec<(u8, Vec<u8>)>,
     counts: HashMap<u16, u64>,
@@ -123,18 +128,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 
 impl Cluster {
     fn new() -> Self {
-        let mut cluster = Self {
-            nodes: BTreeMap::new(),
-            settings: Settings::default(),
-            now: START,
-            keys: 0,
-            sent: Vec::new(),
-            counts: HashMap::new(),
-            visits: HashMap::new(),
-            ids: BTreeSet::new(),
-            imports: BTreeSet::new(),
-            skipped: 0,
-        };
+        let mut cluster = Self::unadopted(1);
         let lead = cluster.node(0);
         lead.tally.found_no_head();
         let listed = lead
@@ -143,6 +137,27 @@ impl Cluster {
         listed.expect("rows");
         cluster.save(0);
         cluster
+    }
+
+    /// A site at its first start.
+    fn unadopted(ledgers: u8) -> Self {
+        Self {
+            nodes: BTreeMap::new(),
+            settings: Settings {
+                ledgers,
+                writes: 100_000,
+                ..Settings::default()
+            },
+            now: START,
+            kv: BTreeMap::new(),
+            keys: 0,
+            sent: Vec::new(),
+            counts: HashMap::new(),
+            visits: HashMap::new(),
+            ids: BTreeSet::new(),
+            imports: BTreeSet::new(),
+            skipped: 0,
+        }
     }
 
     fn key(&mut self) -> [u8; 16] {
@@ -398,7 +413,7 @@ impl Cluster {
             let lead = &mut self.node(0).tally;
             let (grant, published) = (lead.grant(asked.len() - n), lead.published_of(*ledger));
             self.follow(*ledger, plan);
-            let Node { store, tally } = self.node(*ledger);
+            let Node { store, tally } = self.nodes.get_mut(ledger).expect("a ledger");
             if let Some(published) = published {
                 tally.confirm(published);
             }
@@ -406,15 +421,59 @@ impl Cluster {
                 .begin_grant(store, grant, now, &settings)
                 .expect("pages");
             let Some(begun) = begun else { continue };
-            let writes = write_all(store, tally, begun.entries.len(), now, &settings);
-            let slice = tally.slice(writes, now, &settings);
+            let entries = begun.entries.len();
+            let writes = write_all(&mut self.kv, (store, tally), entries, now, &settings);
+            let node = self.nodes.get_mut(ledger).expect("a ledger");
+            let slice = node.tally.slice(writes, now, &settings);
             self.save(*ledger);
             self.node(0).tally.collected(*ledger, slice);
         }
-        let Node { store, tally } = self.node(0);
+        let Node { store, tally } = self.nodes.get_mut(&0).expect("the lead");
         tally.all_asked(now);
-        write_all(store, tally, begun.entries.len(), now, &settings);
+        let entries = begun.entries.len();
+        write_all(&mut self.kv, (store, tally), entries, now, &settings);
         self.save(0);
+    }
+
+    /// The views of a post as readers see them.
+    fn read(&self, of: u16) -> u64 {
+        let published = Published::read(self.kv[HEAD].clone()).expect("a head");
+        let views = |part: &Part, secret| {
+            let line = part.find(secret, &post(of)).expect("lines");
+            line.map_or(0, |line| line.total)
+        };
+        match published.part_of(&post(of)) {
+            Where::Nowhere => 0,
+            Where::Here(part) => views(part, &published.head.secret),
+            Where::In(holdings, range, _) => {
+                let bytes = self.kv[&part::key(&holdings.deployment, range)].clone();
+                views(&Part::read(bytes, 0).expect("a part"), &holdings.secret)
+            }
+        }
+    }
+
+    /// Gives a ledger what it wants to read of another site's Workers KV, until it wants nothing.
+    fn restore(&mut self, ledger: u8, kv: &BTreeMap<String, Vec<u8>>) {
+        let now = at(self.now);
+        for _ in 0..1000 {
+            let Node { store, tally } = self.node(ledger);
+            match tally.want(store, None).expect("pages") {
+                None => return,
+                Some(Want::Head) => {
+                    let head = Published::read(kv[HEAD].clone()).expect("a head");
+                    tally.found_head(store, &head, now).expect("room");
+                }
+                Some(Want::Part(key)) => {
+                    let part = Part::read(kv[&key].clone(), 0).expect("a part");
+                    let found = FoundPart::Part(part);
+                    tally.found_part(store, &key, &found, now).expect("room");
+                }
+                Some(want) => unreachable!("{want:?}"),
+            }
+            self.save(ledger);
+            self.crash(ledger);
+        }
+        unreachable!("it never ends");
     }
 
     fn apply(&mut self, op: Op) {
@@ -473,7 +532,8 @@ impl Cluster {
         let mut found = HashMap::new();
         let mut views = 0;
         let mut skipped = 0;
-        for (ledger, Node { store, tally }) in &mut self.nodes {
+        for (ledger, node) in &mut self.nodes {
+            let Node { store, tally } = node;
             let mut next = Some(0);
             while let Some(from) = next {
                 let (posts, after) = tally.export(store, from).expect("pages");
@@ -495,6 +555,10 @@ impl Cluster {
         }
         self.counts.retain(|_, views| *views > 0);
         assert_eq!(found, self.counts);
+        for of in 0..POSTS {
+            let views = self.counts.get(&of).copied().unwrap_or_default();
+            assert_eq!(self.read(of), views, "{of} as readers see it");
+        }
         assert_eq!(views, self.counts.values().sum::<u64>());
         assert_eq!(skipped, self.skipped);
     }
@@ -502,14 +566,15 @@ impl Cluster {
 
 /// Writes what is to be published; how much that is.
 fn write_all(
-    store: &Store,
-    tally: &mut Tally,
+    kv: &mut BTreeMap<String, Vec<u8>>,
+    (store, tally): (&Store, &mut Tally),
     entries: usize,
     now: Time,
     settings: &Settings,
 ) -> u32 {
     let mut writes = entries as u32;
     while let Some(write) = tally.next_write(store, now, settings).expect("pages") {
+        kv.insert(write.key, write.bytes);
         tally.written(write.what, write.at);
         writes += 1;
     }
@@ -517,7 +582,10 @@ fn write_all(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(120))]
+    // `CASES=10000 cargo test --release --test ledgers` looks longer.
+    #![proptest_config(ProptestConfig::with_cases(
+        std::env::var("CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(120)
+    ))]
 
     #[test]
     fn answers_are_exact_whatever_happens(ops in ops()) {
@@ -526,5 +594,44 @@ proptest! {
             cluster.apply(op);
         }
         cluster.check();
+    }
+}
+
+/// Ledgers that have lost their storage go on from what was published, whatever their number was and is.
+#[test]
+fn a_site_is_restored_with_another_number_of_ledgers() {
+    for (before, after) in [(1, 1), (1, 4), (4, 1), (4, 3), (7, 16)] {
+        let mut old = Cluster::new();
+        old.settings.ledgers = before;
+        for of in 0..POSTS {
+            for visitor in 0..1 + of % 3 {
+                old.ping(of, Some(visitor as u8), None, 1, true);
+            }
+        }
+        for _ in 0..20 {
+            old.now += 10;
+            old.lead();
+            old.publish();
+        }
+        assert_eq!(old.plan().ledgers, before);
+        let kv = old.kv.clone();
+
+        let mut site = Cluster::unadopted(after);
+        site.now = old.now;
+        // Keys of its own.
+        site.keys = 1 << 20;
+        site.counts = old.counts.clone();
+        site.skipped = old.skipped;
+        site.restore(0, &kv);
+        for ledger in 1..after {
+            let plan = site.plan();
+            site.follow(ledger, plan);
+            site.restore(ledger, &kv);
+        }
+        // A view that comes now is the next.
+        for of in 0..POSTS {
+            site.ping(of, None, None, after, true);
+        }
+        site.check();
     }
 }

@@ -20,7 +20,7 @@ use crate::base::id::PostId;
 use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::books::layout::{Era, Phase, Plan, Reach, Source, Whose};
-use crate::books::marks::{ID_SECONDS, IMPORT, Mark, Salts};
+use crate::books::marks::{Hashed, ID_SECONDS, IMPORT, Mark, Salts};
 use crate::books::rows::Rows;
 use crate::books::tally::Tally;
 use crate::model::owner::{LEAD, Ledger, slot, slot_of_tag, tag};
@@ -28,7 +28,8 @@ use crate::model::page::{self, Line, Post};
 use crate::model::place::Key;
 use crate::published::head::Adopted;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
 
 /// From how many bytes of posts on a range is long enough.
 const RANGE_BYTES: usize = 64 << 10;
@@ -64,10 +65,11 @@ struct Rest {
 }
 
 /// The posts that one heir gets, as they are gathered.
-#[derive(Default)]
 struct Share {
+    heir: Ledger,
     posts: Vec<u8>,
-    tags: HashSet<u32>,
+    /// The tags of the posts.
+    tags: HashSet<u64, BuildHasherDefault<Hashed>>,
 }
 
 impl Tally {
@@ -169,24 +171,28 @@ impl Tally {
             return Ok(Vec::new());
         };
         let from = self.layout.handed;
-        let mut shares: BTreeMap<Ledger, Share> = BTreeMap::new();
-        for heir in self.layout.heirs() {
-            shares.entry(heir).or_default();
-        }
+        let share = |heir| Share {
+            heir,
+            posts: Vec::new(),
+            tags: HashSet::default(),
+        };
+        let mut shares: Vec<Share> = self.layout.heirs().into_iter().map(share).collect();
         self.each_leaving(rows, |post, heir, line| {
-            let share = shares.entry(heir).or_default();
-            share.posts.extend_from_slice(line);
-            share.tags.insert(tag(post));
+            if let Some(share) = shares.iter_mut().find(|share| share.heir == heir) {
+                share.posts.extend_from_slice(line);
+                share.tags.insert(tag(post).into());
+            }
         })?;
         let eras = self.eras_to_tell(plan, now);
         let rest = self.rest(plan, until);
         let mut batches = Vec::with_capacity(shares.len());
-        for (heir, share) in shares {
+        for share in shares {
+            let heir = share.heir;
             // The last batch brings the marks of posts that are not there any more, too.
             let is_last = until == Reach::All;
             let layout = &self.layout;
-            let visitors = |tag| {
-                share.tags.contains(&tag)
+            let visitors = |tag: u32| {
+                share.tags.contains(&tag.into())
                     || (is_last && layout.heir(slot_of_tag(tag)) == Some(heir))
             };
             // Imports are of all posts.

@@ -201,8 +201,7 @@ impl Seen {
         self.young.reserve(marks.min(self.most / 2));
     }
 
-    /// The marks that `wanted` says by their tags and that were made less than `window` seconds ago, the
-    /// oldest first.
+    /// The marks that `wanted` says by their tags and that were made less than `window` seconds ago.
     pub fn tagged(
         &self,
         wanted: impl Fn(u32) -> bool,
@@ -211,9 +210,7 @@ impl Seen {
     ) -> Vec<(Mark, Time)> {
         let all = self.old.iter().chain(&self.young);
         let due = all.filter(|(mark, at)| at.distance(now) < window && wanted(mark.tag()));
-        let mut marks: Vec<_> = due.map(|(mark, at)| (*mark, *at)).collect();
-        marks.sort_unstable_by_key(|(mark, at)| (*at, mark.0));
-        marks
+        due.map(|(mark, at)| (*mark, *at)).collect()
     }
 
     /// How many are remembered.
@@ -239,7 +236,7 @@ pub struct MarkRows {
 }
 
 impl MarkRows {
-    /// Moves marks into rows, the oldest first.
+    /// Moves marks into rows.
     pub fn keep(
         &mut self,
         rows: &impl Rows,
@@ -247,10 +244,10 @@ impl MarkRows {
         marks: &[(Mark, Time)],
     ) -> Result<(), Error> {
         let mut marks = marks;
-        while let Some((_, newest)) = marks.last() {
+        while !marks.is_empty() {
             let room = ROW_MARKS - self.last as usize;
             if self.newest.is_empty() || room == 0 {
-                self.newest.push_back(*newest);
+                self.newest.push_back(Time::default());
                 self.last = 0;
                 continue;
             }
@@ -266,8 +263,8 @@ impl MarkRows {
             }
             rows.put(&key(&name), &bytes)?;
             self.last += now.len() as u32;
-            if let (Some(of_row), Some((_, at))) = (self.newest.back_mut(), now.last()) {
-                *of_row = (*of_row).max(*at);
+            if let Some(newest) = self.newest.back_mut() {
+                *newest = now.iter().fold(*newest, |newest, (_, at)| newest.max(*at));
             }
             marks = later;
         }

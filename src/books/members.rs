@@ -16,7 +16,7 @@ use crate::model::owner::Ledger;
 use crate::model::place::Key;
 use crate::published::head::Head;
 use crate::published::slice::{Grant, Slice};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 /// The longest that a call of a ledger that has failed waits to be tried again, in seconds.
 const LONGEST_WAIT: u32 = 60;
@@ -24,9 +24,10 @@ const LONGEST_WAIT: u32 = 60;
 /// The other ledgers, as the lead knows them; in memory.
 #[derive(Debug, Default)]
 pub struct Members {
-    slices: BTreeMap<Ledger, Slice>,
+    /// What each has for the head, by their numbers; the lead has none here.
+    slices: Vec<Option<Slice>>,
     /// When what was published of each was put together.
-    published: BTreeMap<Ledger, Time>,
+    published: Vec<Option<Time>>,
     /// What is granted to the one that is being asked.
     granted: Grant,
     /// Whether one did not answer.
@@ -34,6 +35,12 @@ pub struct Members {
     /// How often in a row a change could not go on, and when it is tried again.
     failures: u32,
     again: Time,
+}
+
+impl Members {
+    fn slice(&self, ledger: Ledger) -> Option<&Slice> {
+        self.slices.get(usize::from(ledger))?.as_ref()
+    }
 }
 
 /// Changes of the number of ledgers.
@@ -90,7 +97,7 @@ impl Tally {
     /// The room that all posts take, in bytes; `None` where not all ledgers were asked.
     fn room_of_all(&self) -> Option<u64> {
         let others = 1..self.layout.ledgers();
-        let rooms = others.map(|ledger| Some(u64::from(self.members.slices.get(&ledger)?.room)));
+        let rooms = others.map(|ledger| Some(u64::from(self.members.slice(ledger)?.room)));
         rooms
             .sum::<Option<u64>>()
             .map(|sum| sum + u64::from(self.room()))
@@ -139,13 +146,18 @@ impl Tally {
     /// The ledgers that the lead is to ask for what they have, those first whose posts are the furthest
     /// behind.
     pub fn to_ask(&self) -> Vec<Ledger> {
-        let mut ledgers: Vec<Ledger> = (1..self.layout.ledgers()).collect();
-        let oldest = |ledger: &Ledger| {
-            let slice = self.members.slices.get(ledger);
+        let oldest = |ledger: Ledger| {
+            let slice = self.members.slice(ledger);
             slice.map_or(Time::default(), |slice| slice.head.summary.oldest)
         };
-        ledgers.sort_by_key(oldest);
-        ledgers
+        let ledgers = 1..self.layout.ledgers();
+        let times: BTreeSet<Time> = ledgers.clone().map(oldest).collect();
+        let behind_since = |time| {
+            ledgers
+                .clone()
+                .filter(move |ledger| oldest(*ledger) == time)
+        };
+        times.into_iter().flat_map(behind_since).collect()
     }
 
     /// What the next of so many ledgers may write.
@@ -164,7 +176,8 @@ impl Tally {
 
     /// When what was published last of a ledger was put together.
     pub fn published_of(&self, ledger: Ledger) -> Option<Time> {
-        self.members.published.get(&ledger).copied()
+        let published = self.members.published.get(usize::from(ledger));
+        published.copied().flatten()
     }
 
     /// A ledger has told what it has, after the writes that it was granted.
@@ -173,7 +186,9 @@ impl Tally {
         // The next may use what this one did not.
         self.publishing.pool.parts += granted.writes().saturating_sub(slice.writes);
         self.publishing.is_stalled &= slice.writes == 0;
-        self.members.slices.insert(ledger, slice);
+        let slices = &mut self.members.slices;
+        slices.resize(slices.len().max(usize::from(ledger) + 1), None);
+        slices[usize::from(ledger)] = Some(slice);
         self.note_whole();
     }
 
@@ -192,7 +207,7 @@ impl Tally {
     /// Notes that nothing is left in Workers KV to be taken over, where all ledgers say so.
     fn note_whole(&mut self) {
         let is_over = |ledger| {
-            let slice: Option<&Slice> = self.members.slices.get(&ledger);
+            let slice = self.members.slice(ledger);
             slice.is_some_and(|slice| slice.head.summary.adopted.is_some())
         };
         if self.is_taken_over() && (1..self.layout.ledgers()).all(is_over) {
@@ -213,7 +228,7 @@ impl Tally {
 
     fn has_all_slices(&self) -> bool {
         (1..self.layout.ledgers()).all(|ledger| {
-            let slice = self.members.slices.get(&ledger);
+            let slice = self.members.slice(ledger);
             slice.is_some_and(|slice| slice.is_complete)
         })
     }
@@ -222,7 +237,7 @@ impl Tally {
     pub(super) fn add_others(&self, head: &mut Head) {
         if self.layout.is_lead() {
             for ledger in 1..self.layout.ledgers() {
-                if let Some(slice) = self.members.slices.get(&ledger) {
+                if let Some(slice) = self.members.slice(ledger) {
                     head.add(&slice.head);
                 }
             }
@@ -232,9 +247,7 @@ impl Tally {
     /// The head was written, with what the others have.
     pub(super) fn others_written(&mut self, at: Time) {
         let slices = self.members.slices.iter();
-        self.members.published = slices
-            .map(|(ledger, slice)| (*ledger, slice.at()))
-            .collect();
+        self.members.published = slices.map(|slice| slice.as_ref().map(Slice::at)).collect();
         if self.layout.is_publishing() {
             self.layout.enter(Phase::Settled, at);
             self.settle(at);

@@ -20,6 +20,7 @@ use crate::model::record::{Period, Record};
 use crate::published::budget::Budget;
 use crate::published::part::{self, Part};
 use serde::{Deserialize, Serialize};
+use std::iter::Peekable;
 
 /// The key of the head in Workers KV.
 pub const HEAD: &str = ":head";
@@ -116,11 +117,24 @@ impl TopLists {
     /// Puts in the posts of another ledger.
     fn add(&mut self, other: &Self) {
         for (ours, theirs) in self.periods.iter_mut().zip(&other.periods) {
-            ours.extend(theirs.iter().cloned());
-            ours.sort_unstable_by(|a, b| b.views.cmp(&a.views).then_with(|| a.post.cmp(&b.post)));
-            ours.truncate(MAX_LIMIT as usize);
+            let mut both = [
+                std::mem::take(ours).into_iter().peekable(),
+                theirs.clone().into_iter().peekable(),
+            ];
+            let first = |[ours, theirs]: &mut [Peekable<_>; 2]| match (ours.peek(), theirs.peek()) {
+                (Some(place), Some(other)) if !is_before(place, other) => theirs.next(),
+                (None, _) => theirs.next(),
+                _ => ours.next(),
+            };
+            let all = std::iter::from_fn(|| first(&mut both));
+            *ours = all.take(MAX_LIMIT as usize).collect();
         }
     }
+}
+
+/// Whether a post comes before another in a list: ties are ordered by their ids.
+fn is_before(place: &Place, other: &Place) -> bool {
+    place.views > other.views || (place.views == other.views && place.post < other.post)
 }
 
 /// A part that readers can find.

@@ -634,14 +634,18 @@ impl Inner {
         &self,
         work: impl FnOnce(&mut Tally, &Books, Time) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let (done, alarm) = self.attempt(|tally, rows, now| {
-            let done = work(tally, rows, now)?;
-            Ok((done, tally.arm(now, &self.settings)))
-        })?;
+        let done = self.attempt(work)?;
+        self.arm()?;
+        Ok(done)
+    }
+
+    #[inline(never)]
+    fn arm(&self) -> Result<(), Error> {
+        let alarm = self.attempt(|tally, _, now| Ok(tally.arm(now, &self.settings)))?;
         if let Some(at) = alarm {
             self.books.stored.set_alarm(at.millis());
         }
-        Ok(done)
+        Ok(())
     }
 
     /// Waits until all changes are on their way to the disk.

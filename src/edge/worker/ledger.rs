@@ -3,6 +3,7 @@
 use super::Context;
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
+use crate::base::limits::MAX_LEDGERS;
 use crate::edge::platform::ledgers::{Ledgers, answer, ledgers, stub};
 use crate::edge::platform::rpc::{self, from_js};
 use crate::http::portable::Format;
@@ -11,8 +12,6 @@ use crate::model::outcome::Outcome;
 use crate::model::owner::{LEAD, Ledger, Owners};
 use crate::model::reason::Reason;
 use crate::model::record::Records;
-use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -45,10 +44,8 @@ impl Ping<'_> {
             &self.agent.into(),
             &self.reason.map(Reason::number).into(),
         );
-        NAMES.with_borrow_mut(|names| {
-            let name = names
-                .entry(owner)
-                .or_insert_with(|| owner.to_string().into());
+        NAMES.with(|names| {
+            let name = &names[usize::from(owner)];
             ping_ledger(&ledgers(env), name, &ping, context)
         })
     }
@@ -56,7 +53,8 @@ impl Ping<'_> {
 
 thread_local! {
     /// The names of ledgers, as JavaScript has them.
-    static NAMES: RefCell<HashMap<Ledger, JsString>> = RefCell::default();
+    static NAMES: [JsString; MAX_LEDGERS as usize] =
+        std::array::from_fn(|ledger| ledger.to_string().into());
 }
 
 /// Reads what a ping came to. Of one that was known not to count, [`Outcome::Counted`] has the views as they
@@ -128,16 +126,17 @@ impl Client {
         records: Records,
         id: Option<&str>,
     ) -> Result<(), Error> {
-        let mut shares: BTreeMap<Ledger, Records> = BTreeMap::new();
+        let mut shares = vec![Records::new(); usize::from(self.owners.ledgers())];
         for record in records {
             let owner = self.owners.of_post(&record.0);
-            shares.entry(owner).or_default().push(record);
+            shares[usize::from(owner)].push(record);
         }
         if shares.len() > 1 {
             answer(stub(&self.env, LEAD)?.settled(self.owners.ledgers())).await?;
         }
         let mut has_begun = false;
-        for (owner, records) in shares {
+        let shares = shares.into_iter().zip(0..);
+        for (records, owner) in shares.filter(|(records, _)| !records.is_empty()) {
             let bytes = rpc::bytes(&(mode, records))?;
             let call = stub(&self.env, owner)?.imported(self.owners.ledgers(), &bytes, id);
             answer(call).await.map_err(|error| match has_begun {
