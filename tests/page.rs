@@ -129,7 +129,7 @@ fn changes_are_merged_in_order() {
     let changes = [("a", 4), ("d", 0), ("e", 5), ("f", 6), ("g", 7)];
     let changes: Changes = changes.map(|(name, views)| (id(name), post(views))).into();
     let mut merged = Vec::new();
-    page::merge(&page, &changes, |_, line| {
+    page::merge(&page, &changes, &mut |_, line| {
         merged.extend_from_slice(line);
         Ok(())
     })

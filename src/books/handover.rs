@@ -144,7 +144,7 @@ impl Tally {
         let (mut bytes, mut pages) = (0, 0);
         let until = loop {
             let layout = &self.layout;
-            let range = self.pages.lines(rows, next, |id, line| {
+            let range = self.pages.lines(rows, next, &mut |id, line| {
                 let leaves = layout.heir(slot(&PostId::parse(id.to_owned())?));
                 bytes += leaves.map_or(0, |_| line.len());
                 Ok(())
@@ -249,7 +249,7 @@ impl Tally {
         let mut next = self.layout.handed.next();
         while let Some(place) = next.filter(|place| until.holds(*place)) {
             let layout = &self.layout;
-            let range = self.pages.lines(rows, place, |id, line| {
+            let range = self.pages.lines(rows, place, &mut |id, line| {
                 let post = PostId::parse(id.to_owned())?;
                 if let Some(heir) = layout.heir(slot(&post)) {
                     tell(&post, heir, line);

@@ -16,7 +16,6 @@ use crate::model::owner::Ledger;
 use crate::model::place::Key;
 use crate::published::head::Head;
 use crate::published::slice::{Grant, Slice};
-use std::collections::BTreeSet;
 
 /// The longest that a call of a ledger that has failed waits to be tried again, in seconds.
 const LONGEST_WAIT: u32 = 60;
@@ -150,14 +149,12 @@ impl Tally {
             let slice = self.members.slice(ledger);
             slice.map_or(Time::default(), |slice| slice.head.summary.oldest)
         };
-        let ledgers = 1..self.layout.ledgers();
-        let times: BTreeSet<Time> = ledgers.clone().map(oldest).collect();
-        let behind_since = |time| {
-            ledgers
-                .clone()
-                .filter(move |ledger| oldest(*ledger) == time)
+        let mut left: Vec<Ledger> = (1..self.layout.ledgers()).collect();
+        let next = || {
+            let furthest = (0..left.len()).min_by_key(|n| oldest(left[*n]))?;
+            Some(left.remove(furthest))
         };
-        times.into_iter().flat_map(behind_since).collect()
+        std::iter::from_fn(next).collect()
     }
 
     /// What the next of so many ledgers may write.

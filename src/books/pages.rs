@@ -201,7 +201,7 @@ impl Pages {
         &mut self,
         rows: &impl Rows,
         place: u64,
-        mut tell: impl FnMut(&str, &[u8]) -> Result<(), Error>,
+        tell: &mut dyn FnMut(&str, &[u8]) -> Result<(), Error>,
     ) -> Result<Range, Error> {
         let index = self.index(place);
         self.fill(rows, index, false)?;
@@ -209,7 +209,7 @@ impl Pages {
         page::merge(
             slot.lines.as_deref().unwrap_or_default(),
             &slot.changes,
-            &mut tell,
+            tell,
         )?;
         Ok(slot.range)
     }
@@ -242,7 +242,7 @@ impl Pages {
         page::merge(
             slot.lines.as_deref().unwrap_or_default(),
             &slot.changes,
-            |_, line| {
+            &mut |_, line| {
                 lines.extend_from_slice(line);
                 Ok(())
             },

@@ -21,7 +21,7 @@ use crate::published::head::{HEAD, Head, INLINE_BYTES, Place, Summary, TopLists,
 use crate::published::part::{self, PART_BYTES, Writer};
 use crate::published::slice::{Grant, Slice};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// How long after its time an alarm that did not come is set again, in seconds.
 const ALARM_SECONDS: u32 = 60;
@@ -163,8 +163,12 @@ impl PublishState {
         let parts = self.parts.iter().zip(self.ranges());
         let written = parts.filter(|(part, _)| part.is_written());
         let visible = Range::cover(self.visible.iter().map(|part| part.depth)).unwrap_or_default();
-        let ranges = written.map(|(_, range)| range).chain(visible);
-        let ranges: BTreeSet<Range> = ranges.collect();
+        let mut ranges = visible;
+        for (_, range) in written {
+            if !ranges.contains(&range) {
+                ranges.push(range);
+            }
+        }
         self.retire(
             ranges.into_iter().map(|range| part::key(before, range)),
             now,
@@ -701,7 +705,7 @@ impl Tally {
                 return Ok(());
             }
             let secret = *self.pages.secret();
-            let range = self.pages.lines(rows, sweep.next, |_, line| {
+            let range = self.pages.lines(rows, sweep.next, &mut |_, line| {
                 bytes += line.len();
                 let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
                 sweep.lists.offer(Offer::of_line(&secret, &line), now);
@@ -741,7 +745,7 @@ impl Tally {
         let mut next = Some(range.start());
         while let Some(start) = next.filter(|start| range.holds(*start)) {
             let page = writer.page(|bytes| {
-                self.pages.lines(rows, start, |_, line| {
+                self.pages.lines(rows, start, &mut |_, line| {
                     bytes.extend_from_slice(line);
                     Ok(())
                 })
@@ -1142,7 +1146,8 @@ impl Tally {
         let last = publish.published.max(self.publishing.noticed).min(now);
         let again = |wait| last.plus(wait).max(now.plus(1));
         if publish.changed || publish.has_stale_parts() {
-            return Some(again(settings.publish));
+            // The lead mostly asks by itself before that.
+            return Some(again(settings.publish + settings.publish / 8));
         }
         // The lead asks anyway, and the day's writes may be used up.
         let waits = publish.behind || !publish.retired.is_empty();

@@ -609,7 +609,7 @@ impl Tally {
     /// the next page begins.
     pub fn export(&mut self, rows: &impl Rows, from: u64) -> Result<(Records, Option<u64>), Error> {
         let mut posts = Vec::new();
-        let range = self.pages.lines(rows, from, |_, line| {
+        let range = self.pages.lines(rows, from, &mut |_, line| {
             let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
             if line.total > 0 {
                 posts.push((PostId::parse(line.id.to_owned())?, line.record()?));

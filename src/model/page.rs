@@ -151,7 +151,7 @@ pub fn find<'a>(page: &'a [u8], id: &str) -> Result<Option<Line<'a>>, Error> {
 pub fn merge(
     page: &[u8],
     changes: &Changes,
-    mut write: impl FnMut(&str, &[u8]) -> Result<(), Error>,
+    write: &mut dyn FnMut(&str, &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut changed = changes.iter().peekable();
     let fresh = |id: &PostId, post: &Post, write: &mut dyn FnMut(&str, &[u8]) -> _| {
@@ -167,12 +167,12 @@ pub fn merge(
         let bytes = &rest[..rest.len() - after.len()];
         rest = after;
         while let Some((id, post)) = changed.next_if(|(id, _)| id.as_str() < line.id) {
-            fresh(id, post, &mut write)?;
+            fresh(id, post, write)?;
         }
         match changed.next_if(|(id, _)| id.as_str() == line.id) {
-            Some((id, post)) => fresh(id, post, &mut write)?,
+            Some((id, post)) => fresh(id, post, write)?,
             None => write(line.id, bytes)?,
         }
     }
-    changed.try_for_each(|(id, post)| fresh(id, post, &mut write))
+    changed.try_for_each(|(id, post)| fresh(id, post, write))
 }

@@ -50,7 +50,7 @@ use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::books::layout::Whose;
 use crate::books::publication::{Action, Outcomes, Publication, StaleEntry};
-use crate::books::rows::Rows;
+use crate::books::rows::{self, Rows};
 use crate::books::takeover::{FoundPart, Want};
 use crate::books::tally::{Ping, Tally};
 use crate::edge::platform::kv::{self, Namespace};
@@ -65,7 +65,7 @@ use crate::model::reason::Reason;
 use crate::model::record::Records;
 use crate::published::head::{HEAD, OWNER, Published, REFUSED};
 use crate::published::part::Part;
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt::Write;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -621,12 +621,14 @@ impl Inner {
     ) -> Result<T, Error> {
         let now = now();
         let done = self.books.stored.with(|tally, rows| work(tally, rows, now));
-        if let Err(error) = done
-            && is_of_storage(error)
-        {
+        done.inspect_err(|error| self.failed(*error))
+    }
+
+    #[inline(never)]
+    fn failed(&self, error: Error) {
+        if is_of_storage(error) {
             self.books.fail(error);
         }
-        done
     }
 
     /// Changes the books, and sets the alarm that follows from it. To be committed before it is told.
@@ -820,8 +822,8 @@ pub(super) struct Books {
     kv: SyncKv,
     storage: Storage,
     settings: Rc<Settings>,
-    /// What the object's name says.
-    number: u8,
+    /// What the object's name says, where it is known.
+    number: Option<u8>,
     /// `None` until storage was read, and again after a write that failed.
     tally: RefCell<Option<Tally>>,
 }
@@ -831,15 +833,24 @@ impl Books {
         &self,
         work: impl FnOnce(&mut Tally, &Self) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        work(&mut *self.open()?, self)
+    }
+
+    /// The books, read anew where they are not in memory. Not inlined: half a hundred callers would hold it.
+    #[inline(never)]
+    fn open(&self) -> Result<RefMut<'_, Tally>, Error> {
         let mut tally = self.tally.borrow_mut();
-        let tally = match &mut *tally {
-            Some(tally) => tally,
-            empty => {
-                let books = Tally::load(self, self.number, &self.settings, now(), random)?;
-                empty.insert(books)
+        if tally.is_none() {
+            // Books that there are know their number, or are from before there were several.
+            let is_nameless = self.number.is_none() && self.get(&rows::key("state"))?.is_none();
+            if is_nameless {
+                return Err(Error::Unavailable);
             }
-        };
-        work(tally, self)
+            let number = self.number.unwrap_or(LEAD);
+            let books = Tally::load(self, number, &self.settings, now(), random)?;
+            *tally = Some(books);
+        }
+        RefMut::filter_map(tally, Option::as_mut).map_err(|_| Error::Unreadable)
     }
 
     fn set_alarm(&self, at: f64) {

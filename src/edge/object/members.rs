@@ -27,7 +27,9 @@ impl Inner {
     pub(super) async fn ask_for_plan(&self) -> Result<(), Error> {
         let call = stub(&self.env, LEAD)?.join();
         let plan = Uint8Array::new(&in_time(call).await?);
-        self.follow(rpc::read(&plan.to_vec())?)
+        self.follow(rpc::read(&plan.to_vec())?)?;
+        // The number of this ledger is on the disk before its alarm comes.
+        self.committed().await
     }
 
     /// Takes a plan in.

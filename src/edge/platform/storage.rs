@@ -117,10 +117,9 @@ impl<S: Stored + 'static> Commits<S> {
 }
 
 impl Context {
-    /// The number that is the object's name, 0 where it is none.
-    pub fn number(&self) -> u8 {
-        let number = self.id().name().and_then(|name| name.parse().ok());
-        number.unwrap_or_default()
+    /// The number that is the object's name. An alarm may not tell it.
+    pub fn number(&self) -> Option<u8> {
+        self.id().name()?.parse().ok()
     }
 }
 
@@ -147,7 +146,7 @@ extern "C" {
 
     /// `ctx.id`.
     type ObjectId;
-    /// The name that the object was asked for by; an alarm may not tell it.
+    /// The name that the object was asked for by.
     #[wasm_bindgen(method, getter)]
     fn name(this: &ObjectId) -> Option<String>;
 
