@@ -1,9 +1,10 @@
 // What Tally takes, by how many posts a site has, all with views in 24 hours and on 30 days: the CPU
 // time of pings, publications and reads, the Wasm memory of ledger and reader, the writes of a
-// publication, and the seconds of an import and an export. Prints the tables and writes them into the
-// README.
+// publication, and the seconds of an import and an export; and the same of a million posts that eight
+// ledgers share. Prints the tables and writes them into the README and docs/scale.md.
 //
-// `npm run scale`; `npm run scale -- 1000 10000` measures these sizes and leaves the README alone. The
+// `npm run scale`; `npm run scale -- 1000 10000` measures these sizes and leaves the files alone, and
+// `npm run scale -- 1000000/8` a million posts over eight ledgers. The
 // time is that of the thread in which workerd runs the Worker, HTTP and storage included, less what a
 // request takes that asks nobody.
 
@@ -13,7 +14,10 @@ import { ROOT, request, serve } from "../tests/workerd.mjs";
 import { run } from "../tools/shell.mjs";
 import { writeTable } from "./readme.mjs";
 
-const SIZES = [1000, 10_000, 30_000, 100_000, 200_000];
+const SIZES = ["1000", "10000", "30000", "100000", "200000"];
+const SHARED = "1000000/8";
+/** A thirtieth of what the paid plan includes in a month. */
+const PAID_WRITES = 33_000;
 const DAY = 100_000;
 const PINGS = 4000;
 const READS = 200;
@@ -22,20 +26,21 @@ const PART = 3 << 20;
 const OWNER = { Authorization: "Bearer bench" };
 
 let views = 1 << 22;
-const named = process.argv.slice(2).map(Number);
+const named = process.argv.slice(2);
 run("wrangler", ["deploy", "bench/scaled.js", "--dry-run", "--outdir", OUT]);
 const rows = [];
-for (const size of named.length ? named : SIZES) rows.push(await measure(size));
-const [ledger, reader] = [ledgerTable(rows), readerTable(rows)];
-console.log(`\n${ledger}\n\n${reader}`);
+for (const size of named.length ? named : [...SIZES, SHARED]) rows.push(await measure(...size.split("/").map(Number)));
+const [own, shared] = [rows.filter(({ ledgers }) => ledgers === 1), rows.filter(({ ledgers }) => ledgers > 1)];
+const tables = { scale: ledgerTable(own), "scale of reads": readerTable(own), "scale of ledgers": sharedTable(shared) };
+console.log(`\n${Object.values(tables).join("\n\n")}`);
 if (!named.length) {
-  writeTable("scale", ledger);
-  writeTable("scale of reads", reader);
+  for (const name of ["scale", "scale of reads"]) writeTable(name, tables[name]);
+  writeTable("scale of ledgers", tables["scale of ledgers"], "docs/scale.md");
 }
 process.exit(0);
 
-async function measure(size) {
-  const vars = { ADMIN_TOKEN: "bench" };
+async function measure(size, ledgers = 1) {
+  const vars = { ADMIN_TOKEN: "bench", ...(ledgers > 1 && { LEDGERS: ledgers, KV_WRITES_PER_DAY: PAID_WRITES }) };
   const server = await serve(`${ROOT}/${OUT}/scaled.js`, { vars, reader: true });
   const say = (text) => console.error(`${size} posts: ${text}`);
   const get = async (path) => {
@@ -43,7 +48,7 @@ async function measure(size) {
     if (status !== 200) throw new Error(`${path}: ${status} ${body}`);
     return JSON.parse(body);
   };
-  const row = { size };
+  const row = { size, ledgers };
   const memory = async (after) => {
     row.memory = (await get("/memory")).bytes;
     say(`${mib(row.memory)} MiB after ${after}`);
@@ -52,10 +57,15 @@ async function measure(size) {
   row.import = await seconds(() => fill(server, size));
   await memory("the import");
   await settle(get);
-  say("a day of views");
-  await get(`/day?views=${DAY}&posts=${size}`);
-  await memory("the day");
-  await settle(get);
+  if (ledgers === 1) {
+    say("a day of views");
+    await get(`/day?views=${DAY}&posts=${size}`);
+    await memory("the day");
+    await settle(get);
+  } else {
+    say("the load of 10,000 posts");
+    row.load = await load(server, get, size);
+  }
   const nothing = median(await costs(server, READS, () => request(server.url, "/?")));
   say("pings");
   const ping = (n) => view(server, n % size, n);
@@ -72,11 +82,13 @@ async function measure(size) {
   say("export");
   row.export = await seconds(() => exported(server, size));
   await memory("export");
-  say("evictions");
-  await get(`/day?views=${DAY}&posts=${size}`);
-  // After the memory was told: those before are still in it.
-  const wakes = await costs(server, 11, (n) => ping(PINGS + n), () => get("/evict"));
-  row.wake = { median: median(wakes) - nothing, largest: Math.max(...wakes) - nothing };
+  if (ledgers === 1) {
+    say("evictions");
+    await get(`/day?views=${DAY}&posts=${size}`);
+    // After the memory was told: those before are still in it.
+    const wakes = await costs(server, 11, (n) => ping(PINGS + n), () => get("/evict"));
+    row.wake = { median: median(wakes) - nothing, largest: Math.max(...wakes) - nothing };
+  }
   say("reads");
   await get("/flush");
   Object.assign(row, await reads(server, size));
@@ -112,6 +124,15 @@ async function exported(server, size) {
   const { body } = await request(server.url, "/export?format=ndjson", { headers: OWNER });
   const lines = body.split("\n").length - 1;
   if (lines !== size) throw new Error(`the export has ${lines} posts`);
+}
+
+/** How many pings each ledger gets of one for each of 10,000 posts. */
+async function load(server, get, size) {
+  await get("/load");
+  for (let n = 0; n < 10_000; n += 50) await Promise.all(upTo(50).map((i) => view(server, ((n + i) * 7919) % size, views++)));
+  // Some share a call, and are counted below as posts.
+  const { calls } = await get("/load");
+  return Object.values(calls);
 }
 
 /** Runs alarms until none is due within five minutes; the last is of a site at rest. */
@@ -226,6 +247,22 @@ function ledgerTable(rows) {
   return `| posts | a ping: median, 99.5%, largest of ${PINGS.toLocaleString("en")} | the first after eviction: median, largest | 1% changed: a publication, writes | all changed: the same | published within, minutes | memory, MiB | import, s | export, s |
 | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
 ${lines.join("\n")}`;
+}
+
+function sharedTable(rows) {
+  const cells = (row) => [
+    ["a ping, ms of CPU: median, 99.5%, largest of 4,000", row.ping.map(ms).join(", ")],
+    ["pings of a ledger, of one for each of 10,000 posts: least, most", `${Math.min(...row.load)}, ${Math.max(...row.load)}`],
+    ["1% changed: the dearest alarm of all ledgers, ms; writes; published within, minutes", `${ms(row.some.cpu)}; ${row.some.writes}; ${row.some.minutes.toFixed(0)}`],
+    ["all changed: the same", `${ms(row.all.cpu)}; ${row.all.writes}; ${row.all.minutes.toFixed(0)}`],
+    ["a read of one post, of a hundred, ms", `${row.one.toFixed(2)}, ${row.hundred.toFixed(2)}`],
+    ["`/top`: all, day, week, month, ms", row.top.map((time) => Math.max(time, 0).toFixed(2)).join(", ")],
+    ["memory of a ledger, of a reader, MiB", `${mib(row.memory / row.ledgers)}, ${mib(row.readerMemory)}`],
+    ["import, export, s", `${row.import.toFixed(0)}, ${row.export.toFixed(0)}`],
+  ];
+  return rows.map((row) => `| ${row.size.toLocaleString("en")} posts, ${row.ledgers} ledgers | |
+| --- | ---: |
+${cells(row).map(([what, figure]) => `| ${what} | ${figure} |`).join("\n")}`).join("\n\n");
 }
 
 function readerTable(rows) {

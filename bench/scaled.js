@@ -1,14 +1,17 @@
 // Tally as scale.mjs measures it: with a clock that can be moved, alarms that come when they are told
 // to, and Workers KV in memory until it is flushed. Everything else is as it is deployed.
 //
+// What is of a ledger is of the first, alarms are of all.
+//
 //   GET /clock?seconds=      moves the clock
 //   GET /midnight            {"next"}: in how many seconds a day begins, UTC
-//   GET /alarm               runs the ledger's alarm, if one is set; {"heads", "parts", "entries", "next"}:
-//                            the writes to Workers KV, and in how many seconds the next alarm is due
+//   GET /alarm               runs the alarm that is due first, if one is set; {"heads", "parts", "entries",
+//                            "next"}: the writes to Workers KV, and in how many seconds the next is due
 //   GET /day?views=&posts=   a day of views, each of another visitor and with an id
 //   GET /evict               forgets the ledger in memory
 //   GET /flush               writes what is in memory to the real Workers KV
 //   GET /memory              {"bytes"} of Wasm memory
+//   GET /load                {"calls": {ledger: pings}} since the last time
 
 import { memory } from "./memory.js";
 import tally, { Counter, Ledger as Plain } from "../src/entry.js";
@@ -39,7 +42,12 @@ const inMemory = {
 };
 
 const routes = {
-  "/alarm": (ledger) => ledger.alarmNow(),
+  "/alarm": (_, __, env) => env.LEDGER.getByName(first()?.[0] ?? "0").alarmNow(),
+  "/load"() {
+    const counted = Object.fromEntries(calls);
+    calls.clear();
+    return { calls: counted };
+  },
   "/day": (ledger, number) => ledger.day(number("views"), number("posts")),
   "/evict": (ledger) => ledger.evict().catch(() => {}),
   "/memory": () => ({ bytes: memory().buffer.byteLength }),
@@ -61,23 +69,36 @@ export default {
   },
 };
 
-let alarm;
+/** When the alarm of each ledger is to come, and whose storage is whose. */
+const alarms = new Map();
+const names = new Map();
+/** How many pings each ledger got. */
+const calls = new Map();
+
+/** The ledger whose alarm is due first, and when. */
+function first() {
+  return [...alarms].sort(([, a], [, b]) => a - b)[0];
+}
 
 export class Ledger extends Plain {
   constructor(ctx, env) {
     super(ctx, { ...env, VIEWS: inMemory });
-    Object.getPrototypeOf(ctx.storage).setAlarm = async (at) => {
-      alarm = Number(at);
+    names.set(ctx.storage, ctx.id.name);
+    Object.getPrototypeOf(ctx.storage).setAlarm = async function (at) {
+      alarms.set(names.get(this), Number(at));
     };
+  }
+
+  ping(...args) {
+    calls.set(this.ctx.id.name, (calls.get(this.ctx.id.name) ?? 0) + 1);
+    return super.ping(...args);
   }
 
   async alarmNow() {
     writes = { heads: 0, parts: 0, entries: 0 };
-    if (alarm !== undefined) {
-      alarm = undefined;
-      await this.alarm();
-    }
-    return { ...writes, next: alarm === undefined ? null : (alarm - Date.now()) / 1000 };
+    if (alarms.delete(this.ctx.id.name)) await this.alarm();
+    const next = first();
+    return { ...writes, next: next ? (next[1] - Date.now()) / 1000 : null };
   }
 
   async day(views, posts) {
@@ -87,7 +108,7 @@ export class Ledger extends Plain {
       const counted = this.ping(post, `ping-${n}`, `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`, "a browser");
       // Fifty of them share a write.
       if (n % 50 === 0) await counted;
-      if (alarm <= Date.now()) await this.alarmNow();
+      if (alarms.get("0") <= Date.now()) await this.alarmNow();
     }
   }
 
