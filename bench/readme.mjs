@@ -1,10 +1,10 @@
-// Writes a table into the README, between `<!-- NAME -->` and `<!-- /NAME -->`.
+// Writes a table into the README or another file, between `<!-- NAME -->` and `<!-- /NAME -->`.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { ROOT } from "../tests/workerd.mjs";
 
-export function writeTable(name, table) {
-  const file = `${ROOT}/README.md`;
+export function writeTable(name, table, into = "README.md") {
+  const file = `${ROOT}/${into}`;
   const [before, rest] = readFileSync(file, "utf8").split(`<!-- ${name} -->\n`);
   const after = rest.split(`<!-- /${name} -->`)[1];
   writeFileSync(file, `${before}<!-- ${name} -->\n${table}\n<!-- /${name} -->${after}`);

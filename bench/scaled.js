@@ -90,8 +90,18 @@ export class Ledger extends Plain {
   }
 
   ping(...args) {
-    calls.set(this.ctx.id.name, (calls.get(this.ctx.id.name) ?? 0) + 1);
+    this.#count(1);
     return super.ping(...args);
+  }
+
+  pings(fields) {
+    this.#count(fields.length / 5);
+    return super.pings(fields);
+  }
+
+  #count(pings) {
+    const { name } = this.ctx.id;
+    calls.set(name, (calls.get(name) ?? 0) + pings);
   }
 
   async alarmNow() {
