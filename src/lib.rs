@@ -11,7 +11,8 @@
 //!   -> http/format            the body
 //!
 //!   posts' views:
-//!   -> edge/worker/pings      may it count (http/visit)? then the ledger is called over RPC
+//!   -> edge/worker/pings      may it count (http/visit)? then the post's ledger (model/owner) is called
+//!                             over RPC, for several pings together (lanes.js)
 //!      edge/worker/reads      what was published
 //!      edge/worker/owner      imports and exports (http/portable), and the ledger
 //!   -> http/answer            the body, in JSON (or http/badge, in SVG)

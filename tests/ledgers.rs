@@ -10,9 +10,11 @@ use site::{START, Store, at};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tally::base::error::Error;
 use tally::base::id::PostId;
+use tally::base::limits::HOUR_SECONDS as HOUR;
 use tally::base::settings::Settings;
-use tally::base::time::Time;
+use tally::base::time::{DAY, Time};
 use tally::books::layout::{Phase, Plan, Whose};
+use tally::books::publication::Outcomes;
 use tally::books::takeover::{FoundPart, Want};
 use tally::books::tally::{Ping, Tally};
 use tally::model::mode::Mode;
@@ -36,6 +38,17 @@ struct Node {
     tally: Tally,
 }
 
+impl Node {
+    fn end(&mut self, writes: u32, now: Time, settings: &Settings) {
+        let outcomes = Outcomes {
+            writes,
+            ..Outcomes::default()
+        };
+        let ended = self.tally.end(&self.store, outcomes, now, settings);
+        ended.expect("pages");
+    }
+}
+
 /// A site of several ledgers, and what its counts should be.
 struct Cluster {
     nodes: BTreeMap<u8, Node>,
@@ -44,6 +57,9 @@ struct Cluster {
     keys: u32,
     /// What stands in Workers KV under Tally's own keys.
     kv: BTreeMap<String, Vec<u8>>,
+    /// The writes to Workers KV, and the ledgers that do not answer the lead.
+    writes: u32,
+    silent: BTreeSet<u8>,
     /// Batches that were sent, which may come again.
     sent: Vec<(u8, Vec<u8>)>,
     counts: HashMap<u16, u64>,
@@ -158,6 +174,8 @@ impl Cluster {
             },
             now: START,
             kv: BTreeMap::new(),
+            writes: 0,
+            silent: BTreeSet::new(),
             keys: 0,
             sent: Vec::new(),
             counts: HashMap::new(),
@@ -407,7 +425,7 @@ impl Cluster {
 
     /// Publishes all that has changed, to a Workers KV that takes everything.
     fn publish(&mut self) {
-        self.now += 300;
+        self.now += self.settings.publish;
         let (now, settings) = (at(self.now), self.settings.clone());
         let begun = {
             let Node { store, tally } = self.node(0);
@@ -421,6 +439,10 @@ impl Cluster {
             let plan = self.plan();
             let lead = &mut self.node(0).tally;
             let (grant, published) = (lead.grant(asked.len() - n), lead.published_of(*ledger));
+            if self.silent.contains(ledger) {
+                self.node(0).tally.not_collected();
+                continue;
+            }
             self.follow(*ledger, plan);
             let Node { store, tally } = self.nodes.get_mut(ledger).expect("a ledger");
             if let Some(published) = published {
@@ -432,7 +454,9 @@ impl Cluster {
             let Some(begun) = begun else { continue };
             let entries = begun.entries.len();
             let writes = write_all(&mut self.kv, (store, tally), entries, now, &settings);
+            self.writes += writes;
             let node = self.nodes.get_mut(ledger).expect("a ledger");
+            node.end(writes, now, &settings);
             let slice = node.tally.slice(writes, now, &settings);
             self.save(*ledger);
             self.node(0).tally.collected(*ledger, slice);
@@ -440,7 +464,9 @@ impl Cluster {
         let Node { store, tally } = self.nodes.get_mut(&0).expect("the lead");
         tally.all_asked(now);
         let entries = begun.entries.len();
-        write_all(&mut self.kv, (store, tally), entries, now, &settings);
+        let writes = write_all(&mut self.kv, (store, tally), entries, now, &settings);
+        self.writes += writes;
+        self.node(0).end(writes, now, &settings);
         self.save(0);
     }
 
@@ -652,4 +678,77 @@ fn a_site_is_restored_with_another_number_of_ledgers() {
         }
         site.check();
     }
+}
+
+/// All ledgers together write no more than the day's writes, whatever their number, and the head is among
+/// what they write.
+#[test]
+fn the_ledgers_share_the_writes_of_a_day() {
+    for (ledgers, writes) in [(2, 10), (4, 60), (16, 100), (16, 3), (64, 1)] {
+        let mut site = Cluster::new();
+        site.import(100);
+        site.settings.ledgers = ledgers;
+        for _ in 0..10 {
+            site.now += 10;
+            site.lead(&[Fate::Arrives], 0);
+            site.publish();
+        }
+        site.settings.writes = writes;
+        site.settings.publish = HOUR;
+        for _ in 0..2 {
+            // From midnight to midnight.
+            site.now += DAY - site.now % DAY;
+            let (end, before, head) = (site.now + DAY - HOUR, site.writes, site.kv[HEAD].clone());
+            for n in 0.. {
+                for of in 0..20 {
+                    site.ping((n * 7 + of) % POSTS, None, None, ledgers, true);
+                }
+                site.publish();
+                if site.now >= end {
+                    break;
+                }
+            }
+            let spent = site.writes - before;
+            assert!(spent <= writes, "{ledgers} ledgers: {spent} of {writes}");
+            assert!(
+                spent * 10 >= writes * 8,
+                "{ledgers} ledgers: only {spent} of {writes}"
+            );
+            assert_ne!(site.kv[HEAD], head);
+        }
+    }
+}
+
+/// A ledger that does not answer for a while keeps the others from nothing: its posts are told as they were.
+#[test]
+fn a_ledger_that_is_silent_holds_nobody_up() {
+    let mut site = Cluster::new();
+    site.settings.ledgers = 4;
+    for of in 0..20 {
+        site.ping(of, None, None, 1, true);
+    }
+    for _ in 0..10 {
+        site.now += 10;
+        site.lead(&[Fate::Arrives], 0);
+        site.publish();
+    }
+    site.silent.insert(2);
+    let owners = Owners::among(4);
+    for of in 0..20 {
+        site.ping(of, None, None, 4, true);
+    }
+    site.publish();
+    for of in 0..20 {
+        let is_silent = owners.of_post(&post(of)) == 2;
+        assert_eq!(site.read(of), if is_silent { 1 } else { 2 }, "{of}");
+    }
+    // The lead knows nothing of it after it was evicted, and the head stays as it is.
+    site.crash(0);
+    let head = site.kv[HEAD].clone();
+    site.ping(0, None, None, 4, true);
+    site.publish();
+    assert_eq!(site.kv[HEAD], head);
+    site.silent.clear();
+    site.publish();
+    site.check();
 }

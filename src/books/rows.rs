@@ -7,9 +7,10 @@
 //! 0:page:0110      the posts of a page                                 (crate::books::pages)
 //! 0:marks:3        who was counted lately                              (crate::books::marks)
 //! 0:lists:0        the top lists                                       (crate::books::lists)
+//! 0:layout         how the posts are shared with other ledgers         (crate::books::layout)
 //! ```
 //!
-//! The number before the colon is the ledger's.
+//! Every ledger has its own storage, in which the number before the colon is 0.
 
 use crate::base::error::Error;
 
