@@ -21,9 +21,9 @@ export default {
 
 export class Ledger extends SoundLedger {
   /** Takes its time for all but the beginning. */
-  async exported(format, cursor) {
+  async exported(ledgers, format, cursor) {
     if (cursor) await new Promise((resolve) => setTimeout(resolve, 5000));
-    return super.exported(format, cursor);
+    return super.exported(ledgers, format, cursor);
   }
 }
 
