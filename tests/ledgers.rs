@@ -24,6 +24,7 @@ use tally::model::reason::Reason;
 use tally::model::record::Record;
 use tally::published::head::{HEAD, Published, Where};
 use tally::published::part::{self, Part};
+use tally::published::slice::Grant;
 
 const POSTS: u16 = 300;
 
@@ -396,8 +397,14 @@ impl Cluster {
         let mut keys: Vec<_> = (0..4).map(|_| self.key()).collect();
         let lead = &mut self.node(0).tally;
         if lead.wants_change(&settings, now) {
+            if lead.needs_room(&settings) {
+                self.collect_all();
+            }
+            let lead = &mut self.node(0).tally;
             let begun = lead.begin_change(&settings, now, || keys.pop().expect("a key"));
-            begun.expect("room");
+            if begun == Err(Error::Unavailable) {
+                lead.went_on(false, now);
+            }
             return self.save(0);
         }
         let plan = self.plan();
@@ -434,22 +441,31 @@ impl Cluster {
         };
         let Some(begun) = begun else { return };
         self.save(0);
+        self.collect_all();
+        let Node { store, tally } = self.nodes.get_mut(&0).expect("the lead");
+        let entries = begun.entries.len();
+        let writes = write_all(&mut self.kv, (store, tally), entries, now, &settings);
+        self.writes += writes;
+        self.node(0).end(writes, now, &settings);
+        self.save(0);
+    }
+
+    /// The lead asks the others for what they have.
+    fn collect_all(&mut self) {
+        let (now, settings) = (at(self.now), self.settings.clone());
         let asked = self.node(0).tally.to_ask();
         for (n, ledger) in asked.iter().enumerate() {
             let plan = self.plan();
             let lead = &mut self.node(0).tally;
             let (grant, published) = (lead.grant(asked.len() - n), lead.published_of(*ledger));
             if self.silent.contains(ledger) {
-                self.node(0).tally.not_collected();
+                self.node(0).tally.not_collected(*ledger);
                 continue;
             }
             self.follow(*ledger, plan);
             let Node { store, tally } = self.nodes.get_mut(ledger).expect("a ledger");
-            if let Some(published) = published {
-                tally.confirm(published);
-            }
             let begun = tally
-                .begin_grant(store, grant, now, &settings)
+                .begin_grant(store, (grant, published), now, &settings)
                 .expect("pages");
             let Some(begun) = begun else { continue };
             let entries = begun.entries.len();
@@ -461,13 +477,7 @@ impl Cluster {
             self.save(*ledger);
             self.node(0).tally.collected(*ledger, slice);
         }
-        let Node { store, tally } = self.nodes.get_mut(&0).expect("the lead");
-        tally.all_asked(now);
-        let entries = begun.entries.len();
-        let writes = write_all(&mut self.kv, (store, tally), entries, now, &settings);
-        self.writes += writes;
-        self.node(0).end(writes, now, &settings);
-        self.save(0);
+        self.node(0).tally.all_asked(now);
     }
 
     /// The views of a post as readers see them.
@@ -751,4 +761,149 @@ fn a_ledger_that_is_silent_holds_nobody_up() {
     site.silent.clear();
     site.publish();
     site.check();
+}
+
+/// A site of so many ledgers, with a view of each post.
+fn settled(ledgers: u8) -> Cluster {
+    let mut site = Cluster::new();
+    site.settings.ledgers = ledgers;
+    for of in 0..POSTS {
+        site.ping(of, None, None, 1, true);
+    }
+    for _ in 0..10 {
+        site.now += 10;
+        site.lead(&[Fate::Arrives], 0);
+        site.publish();
+    }
+    assert!(site.node(0).tally.is_settled(ledgers));
+    site
+}
+
+#[test]
+fn the_head_tells_of_the_others_while_the_lead_has_no_posts() {
+    let mut site = settled(2);
+    let owners = Owners::among(2);
+    for of in (0..POSTS).filter(|of| owners.of_post(&post(*of)) == 0) {
+        site.set(of, 0);
+    }
+    site.publish();
+    site.publish();
+    let of = (0..POSTS).find(|of| owners.of_post(&post(*of)) == 1);
+    let of = of.expect("a post of the other ledger");
+    site.ping(of, None, None, 2, true);
+    site.publish();
+    assert_eq!(site.read(of), 2);
+    let published = Published::read(site.kv[HEAD].clone()).expect("a head");
+    assert_eq!(
+        published.head.summary.site.total,
+        site.counts.values().sum::<u64>()
+    );
+    assert_eq!(
+        published.head.summary.oldest,
+        published.head.summary.published
+    );
+}
+
+#[test]
+fn a_part_that_was_on_its_way_as_a_change_began_is_written_again() {
+    let mut site = settled(4);
+    let owners = Owners::among(4);
+    let of = (0..POSTS).find(|of| owners.of_post(&post(*of)) == 1);
+    site.ping(of.expect("a post"), None, None, 4, true);
+    site.now += 300;
+    let (now, settings) = (at(site.now), site.settings.clone());
+    let grant = Grant {
+        parts: 8,
+        entries: 0,
+    };
+    let Node { store, tally } = site.node(1);
+    let begun = tally.begin_grant(store, (grant, None), now, &settings);
+    assert!(begun.expect("pages").is_some());
+    let write = tally.next_write(store, now, &settings);
+    let write = write.expect("pages").expect("a part");
+    // Workers KV takes its time.
+    site.settings.ledgers = 5;
+    site.lead(&[Fate::Arrives], 0);
+    let plan = site.plan();
+    assert_eq!(plan.phase, Phase::Moving);
+    site.follow(1, plan);
+    site.node(1).tally.written(write.what, write.at);
+    assert!(!site.node(1).tally.slice(1, now, &settings).is_complete);
+    site.check();
+}
+
+/// A ledger that comes back has forgotten what it had when it went.
+#[test]
+fn an_import_that_reached_one_ledger_reaches_the_others_later() {
+    let mut site = settled(16);
+    let (now, settings) = (at(site.now), site.settings.clone());
+    let owners = Owners::among(16);
+    let record = |views| Record {
+        total: views,
+        ..Record::default()
+    };
+    let of_three: Vec<u16> = (0..POSTS)
+        .filter(|of| owners.of_post(&post(*of)) == 3)
+        .collect();
+    let records = of_three
+        .iter()
+        .map(|of| (post(*of), record(1000)))
+        .collect();
+    let Node { store, tally } = site.node(3);
+    let taken = tally.import(store, records, Mode::Add, Some("x"), &settings, now);
+    assert_eq!(taken, Ok(true));
+    site.save(3);
+    for ledgers in [2, 4] {
+        site.settings.ledgers = ledgers;
+        for _ in 0..20 {
+            site.now += 10;
+            site.lead(&[Fate::Arrives], 0);
+            site.publish();
+        }
+        assert!(site.node(0).tally.is_settled(ledgers));
+    }
+    let (now, owners) = (at(site.now), Owners::among(4));
+    for ledger in 0..4 {
+        let own = (0..POSTS).filter(|of| owners.of_post(&post(*of)) == ledger);
+        let records = own.map(|of| (post(of), record(1000))).collect();
+        let Node { store, tally } = site.node(ledger);
+        let taken = tally.import(store, records, Mode::Add, Some("x"), &settings, now);
+        assert_eq!(taken, Ok(true));
+        site.save(ledger);
+    }
+    (0..POSTS).for_each(|of| *site.counts.entry(of).or_default() += 1000);
+    site.check();
+}
+
+/// Another program's head stops the lead from publishing, and nobody from resting.
+#[test]
+fn ledgers_rest_beside_a_head_that_cannot_be_read() {
+    let mut site = Cluster::unadopted(2);
+    let plan = site.plan();
+    site.follow(1, plan);
+    for ledger in 0..2 {
+        let now = at(site.now);
+        let Node { store, tally } = site.node(ledger);
+        tally.found_foreign_head(now);
+        let listed = tally.found_section(store, &None, Default::default(), now);
+        listed.expect("rows");
+        site.save(ledger);
+    }
+    let settings = site.settings.clone();
+    let mut alarms = 0;
+    let end = site.now + 2 * HOUR;
+    while site.now < end {
+        let now = at(site.now);
+        let Some(alarm) = site.node(1).tally.arm(now, &settings) else {
+            break;
+        };
+        alarms += 1;
+        site.now = site.now.max(alarm.seconds());
+        let now = at(site.now);
+        let Node { store, tally } = site.node(1);
+        assert!(tally.begin(store, now, &settings).expect("pages").is_none());
+        tally.has_notice(now, &settings);
+        site.save(1);
+        assert!(alarms < 100, "the alarm never rests");
+    }
 }

@@ -70,6 +70,8 @@ struct Share {
     posts: Vec<u8>,
     /// The tags of the posts.
     tags: HashSet<u64, BuildHasherDefault<Hashed>>,
+    visitors: Vec<(Mark, Time)>,
+    ids: Vec<(Mark, Time)>,
 }
 
 impl Tally {
@@ -110,8 +112,9 @@ impl Tally {
         if news.is_change {
             // Under new keys, so that readers find what the head before the change tells of.
             let before = std::mem::replace(&mut self.state.deployment, random());
-            self.state.parent = Some(before);
+            self.layout.rename(before);
             self.state.publish.begin_anew(&before, now);
+            self.publishing.forget();
         }
         self.settle(now);
     }
@@ -175,6 +178,8 @@ impl Tally {
             heir,
             posts: Vec::new(),
             tags: HashSet::default(),
+            visitors: Vec::new(),
+            ids: Vec::new(),
         };
         let mut shares: Vec<Share> = self.layout.heirs().into_iter().map(share).collect();
         self.each_leaving(rows, |post, heir, line| {
@@ -183,36 +188,47 @@ impl Tally {
                 share.tags.insert(tag(post).into());
             }
         })?;
+        // The last batch brings the marks of posts that are not there any more, too, and those of imports,
+        // which are of all posts.
+        let is_last = until == Reach::All;
+        let layout = &self.layout;
+        let mut give = |mark: Mark, push: &mut dyn FnMut(&mut Share)| {
+            let tag = mark.tag();
+            let heir = layout.heir(slot_of_tag(tag));
+            let of_all = is_last && tag == IMPORT;
+            for share in &mut shares {
+                if of_all
+                    || (heir == Some(share.heir) && (is_last || share.tags.contains(&tag.into())))
+                {
+                    push(share);
+                }
+            }
+        };
+        self.visitors.each(now, settings.dedupe, |mark, at| {
+            give(mark, &mut |share| share.visitors.push((mark, at)));
+        });
+        self.ids.each(now, ID_SECONDS, |mark, at| {
+            give(mark, &mut |share| share.ids.push((mark, at)));
+        });
         let eras = self.eras_to_tell(plan, now);
         let rest = self.rest(plan, until);
-        let mut batches = Vec::with_capacity(shares.len());
-        for share in shares {
-            let heir = share.heir;
-            // The last batch brings the marks of posts that are not there any more, too.
-            let is_last = until == Reach::All;
-            let layout = &self.layout;
-            let visitors = |tag: u32| {
-                share.tags.contains(&tag.into())
-                    || (is_last && layout.heir(slot_of_tag(tag)) == Some(heir))
-            };
-            // Imports are of all posts.
-            let ids = |tag| visitors(tag) || (is_last && tag == IMPORT);
+        let batch = |share: Share| {
             let batch = Batch {
                 plan,
                 ledger: self.layout.own(),
                 secret: *self.pages.secret(),
                 from,
                 until,
-                visitors: self.visitors.tagged(visitors, now, settings.dedupe),
-                ids: self.ids.tagged(ids, now, ID_SECONDS),
                 posts: share.posts,
+                visitors: share.visitors,
+                ids: share.ids,
                 eras: eras.clone(),
-                rest: rest.filter(|_| heir == LEAD),
+                rest: rest.filter(|_| share.heir == LEAD),
             };
             let bytes = postcard::to_extend(&batch, Vec::new()).map_err(|_| Error::Unreadable)?;
-            batches.push((heir, bytes));
-        }
-        Ok(batches)
+            Ok((share.heir, bytes))
+        };
+        shares.into_iter().map(batch).collect()
     }
 
     /// The salts that marks of the posts that leave may have been made with.

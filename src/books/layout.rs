@@ -190,6 +190,8 @@ pub struct Layout {
     pub(super) leaving: Option<Reach>,
     pub(super) sources: Vec<Source>,
     eras: Vec<Era>,
+    /// The names that this ledger had before its changes, the last ones.
+    names: Vec<Key>,
     /// When the last changes began; the lead's.
     begun: Vec<Time>,
     /// Whether all ledgers know that the change is over; the lead's.
@@ -233,6 +235,7 @@ impl Layout {
             leaving: None,
             sources: Vec::new(),
             eras: Vec::new(),
+            names: Vec::new(),
             begun: Vec::new(),
             told: true,
             owners: Owners::default(),
@@ -404,6 +407,7 @@ impl Layout {
         if self.plan.is_some_and(|known| age(known) >= age(plan)) {
             return None;
         }
+        let was_known = self.plan.is_some();
         let is_new = self.plan.is_none_or(|known| known.epoch < plan.epoch);
         let gets_posts = plan.destinations().contains(&self.own);
         if is_new {
@@ -418,13 +422,27 @@ impl Layout {
         let is_change = is_new && plan.epoch > 0;
         Some(News {
             is_change,
-            begins_era: is_change && gets_posts && self.own < plan.before,
+            begins_era: is_change && gets_posts && was_known,
         })
     }
 }
 
-/// The salts of former layouts.
+/// The names of former layouts, and their salts.
 impl Layout {
+    /// Notes a name that this ledger had. As many are kept as changes may begin in a day.
+    pub(super) fn rename(&mut self, before: Key) {
+        if self.names.len() >= MOST_CHANGES {
+            self.names.remove(0);
+        }
+        self.names.push(before);
+        self.changed = true;
+    }
+
+    /// Those names.
+    pub(super) fn names(&self) -> &[Key] {
+        &self.names
+    }
+
     /// Those that marks of a post may have been made with.
     pub(super) fn eras_of(&self, post: &PostId) -> impl Iterator<Item = &Salts> {
         let slot = if self.eras.is_empty() { 0 } else { slot(post) };
@@ -479,15 +497,19 @@ impl Layout {
 
 /// What the lead decides.
 impl Layout {
-    /// Whether the settings ask for a change that may begin now.
-    pub(super) fn wants_change(&self, settings: &Settings, now: Time) -> bool {
-        let is_recent = |at: &&Time| at.distance(now) < DAY;
-        self.is_lead()
-            && self.told
-            && self.begun.iter().filter(is_recent).count() < MOST_CHANGES
-            && self.plan.is_some_and(|plan| {
-                plan.phase == Phase::Settled && plan.whole && plan.ledgers != settings.ledgers
-            })
+    /// When the change may begin that the settings ask for, if they do.
+    pub(super) fn change_at(&self, settings: &Settings, now: Time) -> Option<Time> {
+        let is_wanted = |plan: Plan| {
+            plan.phase == Phase::Settled && plan.whole && plan.ledgers != settings.ledgers
+        };
+        if !self.is_lead() || !self.told || !self.plan.is_some_and(is_wanted) {
+            return None;
+        }
+        let recent = self.begun.iter().filter(|at| at.distance(now) < DAY);
+        match recent.clone().count() < MOST_CHANGES {
+            true => Some(now),
+            false => recent.min().map(|first| first.plus(DAY)),
+        }
     }
 
     /// Begins a change to so many ledgers.

@@ -201,16 +201,13 @@ impl Seen {
         self.young.reserve(marks.min(self.most / 2));
     }
 
-    /// The marks that `wanted` says by their tags and that were made less than `window` seconds ago.
-    pub fn tagged(
-        &self,
-        wanted: impl Fn(u32) -> bool,
-        now: Time,
-        window: u32,
-    ) -> Vec<(Mark, Time)> {
-        let all = self.old.iter().chain(&self.young);
-        let due = all.filter(|(mark, at)| at.distance(now) < window && wanted(mark.tag()));
-        due.map(|(mark, at)| (*mark, *at)).collect()
+    /// Tells the marks that were made less than `window` seconds ago.
+    pub fn each(&self, now: Time, window: u32, mut tell: impl FnMut(Mark, Time)) {
+        for (mark, at) in self.old.iter().chain(&self.young) {
+            if at.distance(now) < window {
+                tell(*mark, *at);
+            }
+        }
     }
 
     /// How many are remembered.

@@ -29,8 +29,8 @@ pub struct Members {
     published: Vec<Option<Time>>,
     /// What is granted to the one that is being asked.
     granted: Grant,
-    /// Whether one did not answer.
-    has_failed: bool,
+    /// Those that did not answer when they were asked last.
+    failed: Vec<Ledger>,
     /// How often in a row a change could not go on, and when it is tried again.
     failures: u32,
     again: Time,
@@ -63,24 +63,29 @@ impl Tally {
 
     /// Whether a change is to begin, because the settings ask for another number of ledgers.
     pub fn wants_change(&self, settings: &Settings, now: Time) -> bool {
-        self.is_taken_over() && self.members.again <= now && self.layout.wants_change(settings, now)
+        self.is_taken_over()
+            && self.members.again <= now
+            && self
+                .layout
+                .change_at(settings, now)
+                .is_some_and(|at| at <= now)
+    }
+
+    /// Whether all ledgers have to be asked before it may begin, because there will be fewer.
+    pub fn needs_room(&self, settings: &Settings) -> bool {
+        settings.ledgers < self.layout.ledgers()
     }
 
     /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] where the posts have
-    /// no room in so few ledgers.
+    /// no room in so few ledgers, and [`Error::Unavailable`] where that is not known.
     pub fn begin_change(
         &mut self,
         settings: &Settings,
         now: Time,
         random: impl FnMut() -> Key,
     ) -> Result<(), Error> {
-        if settings.ledgers < self.layout.ledgers() {
-            let Some(room) = self.room_of_all() else {
-                // A publication asks the others.
-                self.publish_again();
-                self.members.again = now.plus(settings.publish);
-                return Ok(());
-            };
+        if self.needs_room(settings) {
+            let room = self.room_of_all().ok_or(Error::Unavailable)?;
             let most = u64::from(ROOM + OWNER_ROOM) * u64::from(settings.ledgers);
             if room > most * 9 / 10 {
                 return Err(Error::TooManyPosts);
@@ -88,6 +93,8 @@ impl Tally {
         }
         if let Some(plan) = self.layout.begin(settings.ledgers, now) {
             self.members = Members::default();
+            // The new name under `:owner`.
+            self.state.publish.spend(1, now);
             self.follow(plan, now, random);
         }
         Ok(())
@@ -133,22 +140,22 @@ impl Tally {
 
     /// When the lead is to see to a change, or to begin one.
     pub(super) fn change_due(&self, now: Time, settings: &Settings) -> Option<Time> {
-        let is_due = self.layout.is_moving()
-            || self.layout.has_news()
-            || (self.is_taken_over() && self.layout.wants_change(settings, now));
-        (self.layout.is_lead() && is_due).then(|| self.members.again.max(now.plus(1)))
+        let due = match self.layout.is_moving() || self.layout.has_news() {
+            true => Some(now),
+            false if self.is_taken_over() => self.layout.change_at(settings, now),
+            false => None,
+        };
+        let due = due.filter(|_| self.layout.is_lead());
+        due.map(|due| due.max(self.members.again).max(now.plus(1)))
     }
 }
 
 /// Publications of several ledgers.
 impl Tally {
     /// The ledgers that the lead is to ask for what they have, those first whose posts are the furthest
-    /// behind.
+    /// behind, and last those that did not answer the last time.
     pub fn to_ask(&self) -> Vec<Ledger> {
-        let oldest = |ledger: Ledger| {
-            let slice = self.members.slice(ledger);
-            slice.map_or(Time::default(), |slice| slice.head.summary.oldest)
-        };
+        let oldest = |ledger: Ledger| (self.members.failed.contains(&ledger), self.oldest(ledger));
         let mut left: Vec<Ledger> = (1..self.layout.ledgers()).collect();
         let next = || {
             let furthest = (0..left.len()).min_by_key(|n| oldest(left[*n]))?;
@@ -177,9 +184,35 @@ impl Tally {
         published.copied().flatten()
     }
 
+    /// Since when the posts of another ledger are behind; since ever, where that is not known.
+    fn oldest(&self, ledger: Ledger) -> Time {
+        let slice = self.members.slice(ledger);
+        slice.map_or(Time::default(), |slice| slice.head.summary.oldest)
+    }
+
+    /// How many of the writes for parts the lead takes for its own: as many as each of the others, and where
+    /// they are fewer than the ledgers one, if no other's posts are further behind.
+    pub(super) fn own_share(&self, parts: u32) -> u32 {
+        let ledgers = u32::from(self.layout.ledgers());
+        if ledgers == 1 || parts >= ledgers {
+            return parts / ledgers;
+        }
+        let own = self.state.publish.oldest_part();
+        let mut others =
+            (1..self.layout.ledgers()).filter(|ledger| !self.members.failed.contains(ledger));
+        let is_first = others.all(|ledger| own <= self.oldest(ledger));
+        parts.min(u32::from(is_first))
+    }
+
     /// A ledger has told what it has, after the writes that it was granted.
     pub fn collected(&mut self, ledger: Ledger, slice: Slice) {
         let granted = std::mem::take(&mut self.members.granted);
+        self.members.failed.retain(|failed| *failed != ledger);
+        let before = self.members.slice(ledger);
+        if before.is_none_or(|before| before.differs(&slice)) {
+            self.state.publish.change();
+            self.publishing.head = true;
+        }
         // The next may use what this one did not.
         self.publishing.pool.parts += granted.writes().saturating_sub(slice.writes);
         self.publishing.is_stalled &= slice.writes == 0;
@@ -190,9 +223,10 @@ impl Tally {
     }
 
     /// A ledger did not answer. What it was granted may have been spent.
-    pub fn not_collected(&mut self) {
+    pub fn not_collected(&mut self, ledger: Ledger) {
         self.members.granted = Grant::default();
-        self.members.has_failed = true;
+        self.members.failed.retain(|failed| *failed != ledger);
+        self.members.failed.push(ledger);
     }
 
     /// All were asked: what none has used goes back into the day's budget.
@@ -215,15 +249,14 @@ impl Tally {
     /// Whether the head would tell of all posts. Where it would not, and the ledgers have only to write more
     /// parts before, it is tried again soon.
     pub(super) fn may_publish_head(&mut self) -> bool {
-        let has_failed = std::mem::take(&mut self.members.has_failed);
         let may = self.has_all_slices();
-        if !may && !has_failed {
+        if !may && self.members.failed.is_empty() {
             self.state.publish.go_on();
         }
         may
     }
 
-    fn has_all_slices(&self) -> bool {
+    pub(super) fn has_all_slices(&self) -> bool {
         (1..self.layout.ledgers()).all(|ledger| {
             let slice = self.members.slice(ledger);
             slice.is_some_and(|slice| slice.is_complete)

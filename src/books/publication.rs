@@ -16,7 +16,7 @@ use crate::books::tally::Tally;
 use crate::model::page::{Entry, Line};
 use crate::model::place::{Key, Range, find};
 use crate::model::record::Record;
-use crate::published::budget::Budget;
+use crate::published::budget::{Budget, MOST_WRITES};
 use crate::published::head::{HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
 use crate::published::part::{self, PART_BYTES, Writer};
 use crate::published::slice::{Grant, Slice};
@@ -151,11 +151,13 @@ impl PublishState {
     /// Goes on with a budget that another ledger has spent of.
     pub(super) fn continue_budget(&mut self, budget: Budget) {
         self.budget = budget;
+        self.budget.share(self.is_shared);
     }
 
     /// Has the posts published in parts, and not in the head, while they are shared with other ledgers.
     pub(super) fn share(&mut self, is_shared: bool) {
         self.is_shared = is_shared;
+        self.budget.share(is_shared);
     }
 
     /// Everything is published anew, under the keys of another deployment.
@@ -191,9 +193,9 @@ impl PublishState {
             retired: std::mem::take(&mut self.retired),
             alarm: self.alarm,
             lists: self.lists,
-            is_shared: self.is_shared,
             ..Self::default()
         };
+        self.share(true);
     }
 
     /// Notes keys that readers no longer ask for.
@@ -228,6 +230,7 @@ impl PublishState {
     fn parts_aside(&self) -> u32 {
         match self.is_inline() {
             true => 0,
+            false if self.is_shared => PARTS_ASIDE,
             false => PARTS_ASIDE.min(self.parts.len() as u32),
         }
     }
@@ -304,6 +307,16 @@ impl PublishState {
             next.extend(within.unwrap_or_else(|| vec![*visible]));
         }
         Some(next)
+    }
+
+    /// Since when a part is behind, or since ever where one was never written; never where none is.
+    pub(super) fn oldest_part(&self) -> Time {
+        let since = |part: &PartState| match part.is_written() {
+            true => part.behind,
+            false => part.behind.map(|_| Time::default()),
+        };
+        let never = Time::from_seconds(u32::MAX);
+        self.parts.iter().filter_map(since).min().unwrap_or(never)
     }
 
     /// Since when something has changed that the parts do not hold; `now` where they hold everything.
@@ -431,10 +444,21 @@ pub struct Write {
 /// What a [`Write`] is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// The posts of this range.
-    Part(Range),
+    /// The posts of this range, under the key of this deployment.
+    Part(Range, Key),
     /// The head.
     Head,
+}
+
+/// The writes of a publication beside its head.
+#[derive(Clone, Copy, Debug)]
+struct Shares {
+    /// All.
+    most: u32,
+    /// Those for parts.
+    parts: u32,
+    /// Of these, the lead's own.
+    own: u32,
 }
 
 /// An entry of a post that is out of date.
@@ -501,7 +525,7 @@ pub(super) struct Publishing {
     /// The parts that are still to be written.
     queue: VecDeque<Range>,
     /// Whether the head is still to be written.
-    head: bool,
+    pub(super) head: bool,
     reserved: u32,
     /// The writes that the lead gives the other ledgers of this publication, as far as none has them; or
     /// those that this ledger got of the lead.
@@ -512,8 +536,14 @@ pub(super) struct Publishing {
     next_visible: Vec<Visible>,
     /// When the lead was told last that there is something to publish.
     noticed: Time,
-    /// When a slice was put together that the lead may have published.
-    sliced: Option<Time>,
+}
+
+impl Publishing {
+    /// What is on its way is of a former layout.
+    pub(super) fn forget(&mut self) {
+        self.queue.clear();
+        self.head = false;
+    }
 }
 
 impl Tally {
@@ -604,33 +634,32 @@ impl Tally {
         if self.is_restoring() || !self.are_ranked(rows, now, settings)? || !self.layout.is_lead() {
             return Ok(None);
         }
-        let budget = self.state.publish.budget;
-        let Some(most) = budget.beside_head(0, now, settings) else {
-            return Ok(None);
-        };
         let due = self.publication_due(now, settings);
         if due.is_none_or(|due| due > now.plus(1)) {
             return Ok(None);
         }
-        self.state.publish.refused = None;
-        let share = match self.next_visible() {
-            Some(_) if !self.layout.is_publishing() => {
-                self.state.publish.budget.parts(now, settings).min(most)
-            }
-            _ => most,
+        let Some(shares) = self.shares(now, settings) else {
+            return Ok(None);
         };
-        self.publishing.queue = self.parts_to_write(share);
-        let publish = &mut self.state.publish;
+        self.state.publish.refused = None;
+        self.publishing.queue = self.parts_to_write(shares.own);
         let parts = self.publishing.queue.len() as u32;
+        let publish = &mut self.state.publish;
+        let budget = publish.budget;
+        let taken = if publish.is_shared {
+            shares.parts
+        } else {
+            parts
+        };
         let retired = match self.layout.is_changing() {
             true => Vec::new(),
-            false => publish.retired_keys(most.saturating_sub(parts), now),
+            false => publish.retired_keys(shares.most.saturating_sub(taken), now),
         };
         let for_entries = budget.beside_head(publish.parts_aside(), now, settings);
         let for_entries = for_entries.unwrap_or_default();
-        let for_entries = for_entries.saturating_sub(parts + retired.len() as u32);
+        let for_entries = for_entries.saturating_sub(taken + retired.len() as u32);
         // Before they are taken over, entries that others wrote must stay as they are.
-        let for_entries = match self.is_taken_over() && (parts == 0 || parts < share) {
+        let for_entries = match self.is_taken_over() && (parts == 0 || parts < shares.parts) {
             true => for_entries,
             false => 0,
         };
@@ -640,7 +669,7 @@ impl Tally {
         self.publishing.pool = match self.layout.ledgers() {
             1 => Grant::default(),
             _ => Grant {
-                parts: share - parts,
+                parts: shares.parts - parts,
                 entries: for_entries - own,
             },
         };
@@ -649,7 +678,9 @@ impl Tally {
         publish.published = now;
         self.publishing.is_stalled = true;
         self.publishing.reserved = 0;
-        let head = u32::from(self.publishing.head);
+        // What others have may be what is new.
+        let head = u32::from(self.publishing.head || publish.is_shared);
+        let head = head.min(budget.left(now, settings).saturating_sub(taken));
         // What the others are granted is set aside before they write it.
         publish.spend(self.publishing.pool.writes(), now);
         self.reserve(
@@ -657,6 +688,33 @@ impl Tally {
             now,
         );
         Ok(Some(Publication { entries, retired }))
+    }
+
+    /// How many writes the lead may take now; `None` where there are none.
+    fn shares(&self, now: Time, settings: &Settings) -> Option<Shares> {
+        let budget = self.state.publish.budget;
+        let publish = &self.state.publish;
+        // Until there are parts of every ledger there is no head to set a write aside for.
+        if publish.is_shared && publish.incomplete {
+            let left = budget.left(now, settings);
+            let most = if left > 1 { left - 1 } else { left }.min(MOST_WRITES);
+            let own = self.own_share(most);
+            return (most > 0).then_some(Shares {
+                most,
+                parts: most,
+                own,
+            });
+        }
+        let most = budget.beside_head(0, now, settings)?;
+        let parts = match self.next_visible() {
+            Some(_) => budget.parts(now, settings).min(most),
+            None => most,
+        };
+        Some(Shares {
+            most,
+            parts,
+            own: self.own_share(parts),
+        })
     }
 
     /// Brings the lists up to date, or a part of the way; whether they are.
@@ -844,7 +902,7 @@ impl Tally {
                 return Ok(Some(Write {
                     key: part::key(&deployment, range),
                     bytes: writer.write(deployment, now, Vec::new())?,
-                    what: Written::Part(range),
+                    what: Written::Part(range, deployment),
                     at: now,
                 }));
             }
@@ -909,10 +967,16 @@ impl Tally {
     pub fn written(&mut self, what: Written, at: Time) {
         self.publishing.is_stalled = false;
         match what {
-            Written::Part(range) => self.part_written(range, at),
+            // One that was on its way as a change began is under a key that nobody reads.
+            Written::Part(_, deployment) if deployment != self.state.deployment => {}
+            Written::Part(range, _) => self.part_written(range, at),
             Written::Head => {
+                let was_incomplete = self.state.publish.incomplete;
                 self.head_written(at);
                 self.others_written(at);
+                if self.state.publish.is_shared && was_incomplete {
+                    self.state.publish.retire_from(at);
+                }
             }
         }
     }
@@ -934,13 +998,15 @@ impl Tally {
         let (before, after) = (ranges(&publish.visible), ranges(&visible));
         let gone = before.into_iter().filter(|range| !after.contains(range));
         publish.retire(gone.map(|range| part::key(&deployment, range)), at);
-        if publish.is_inline()
-            && let Some(part) = publish.parts.first_mut()
-        {
-            part.behind = part.behind_again.take();
+        // Without posts there is no part either.
+        let has_no_parts = publish.is_inline() || visible.is_empty();
+        if has_no_parts {
+            for part in &mut publish.parts {
+                part.behind = part.behind_again.take();
+            }
         }
         publish.visible = visible;
-        publish.incomplete = publish.visible.len() != publish.parts.len() && !publish.is_inline();
+        publish.incomplete = publish.visible.len() != publish.parts.len() && !has_no_parts;
         publish.changed = publish.changed_since;
     }
 
@@ -955,6 +1021,7 @@ impl Tally {
         let untried = self.publishing.reserved.saturating_sub(outcomes.writes);
         if self.layout.is_lead() {
             self.state.publish.budget.refund(untried, now);
+            self.all_asked(now);
         }
         self.publishing.reserved = 0;
         for (post, entry) in outcomes.entries {
@@ -996,11 +1063,14 @@ impl Tally {
         self.publishing.reserved = 0;
         publish.change();
         publish.refuse(now);
+        self.all_asked(now);
     }
 
-    /// The deployment that this is, and the one that it was restored from.
-    pub fn deployment(&self) -> (Key, Option<Key>) {
-        (self.state.deployment, self.state.parent)
+    /// The deployment that this is, and what it was called before or restored from.
+    pub fn deployment(&self) -> (Key, Vec<Key>) {
+        let names = self.layout.names().iter().copied();
+        let before = names.chain(self.state.parent).collect();
+        (self.state.deployment, before)
     }
 
     /// The `most` posts whose entries in Workers KV are the furthest behind.
@@ -1056,12 +1126,12 @@ fn top_lists(lists: &Lists) -> Vec<TopLists> {
 
 /// A ledger that does not lead.
 impl Tally {
-    /// Begins what the lead has granted. `None` where the ledger is not ready: what was published before is
+    /// Begins what the lead has granted, which has `published` last what this ledger had at that time. `None` where the ledger is not ready: what was published before is
     /// still being read, posts are on their way, or the lists are not right yet.
     pub fn begin_grant(
         &mut self,
         rows: &impl Rows,
-        grant: Grant,
+        (grant, published): (Grant, Option<Time>),
         now: Time,
         settings: &Settings,
     ) -> Result<Option<Publication>, Error> {
@@ -1077,9 +1147,12 @@ impl Tally {
         self.publishing.queue = self.parts_to_write(grant.parts);
         let parts = self.publishing.queue.len() as u32;
         let publish = &mut self.state.publish;
-        let retired = match self.layout.is_changing() {
-            true => Vec::new(),
-            false => publish.retired_keys(grant.parts - parts, now),
+        // A head that does not tell of them any more has to have been there for a while.
+        let retired = match published {
+            Some(published) if !self.layout.is_changing() => {
+                publish.retired_keys(grant.parts - parts, published)
+            }
+            _ => Vec::new(),
         };
         publish.published = now;
         self.reserve(parts + retired.len() as u32, now);
@@ -1097,21 +1170,17 @@ impl Tally {
         let visible = self.next_visible();
         let is_complete = visible.is_some();
         self.state.publish.incomplete = !is_complete;
-        self.publishing.sliced = is_complete.then_some(now);
-        Slice {
+        let slice = Slice {
             head: self.own_head(visible.unwrap_or_default(), now, settings),
             is_complete: is_complete && !self.is_restoring(),
             room: self.room(),
             writes,
+        };
+        if is_complete {
+            // The lead sees to it that it is published.
+            self.head_written(now);
         }
-    }
-
-    /// The lead has published what was put together at this time.
-    pub fn confirm(&mut self, at: Time) {
-        if self.publishing.sliced == Some(at) {
-            self.head_written(at);
-            self.publishing.sliced = None;
-        }
+        slice
     }
 
     /// Begins to remove keys that are no longer read, if there are any, and writes nothing.

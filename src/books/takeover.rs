@@ -188,7 +188,9 @@ impl Tally {
     /// There is a head that cannot be read. It stays, and nothing is published over it.
     pub fn found_foreign_head(&mut self, now: Time) {
         if let Takeover::Unasked = self.state.takeover {
-            self.state.publish.refuse(now);
+            if self.layout.is_lead() {
+                self.state.publish.refuse(now);
+            }
             self.list();
         }
     }
@@ -301,6 +303,10 @@ impl Tally {
             self.state.publish.retire(keys, now);
         }
         self.state.publish.change();
+        if !self.layout.is_single() {
+            // None is removed before there is a head of all.
+            self.state.publish.go_on();
+        }
         match adopted {
             Some(adopted) => {
                 self.state.takeover = Takeover::Done(adopted.and(Adopted { posts: 0, left }));

@@ -41,6 +41,17 @@ impl Slice {
         self.head.summary.published
     }
 
+    /// Whether a head with it tells something else than with another one of the same ledger.
+    pub fn differs(&self, other: &Self) -> bool {
+        let what = |slice: &Self| {
+            let Head { summary, .. } = &slice.head;
+            (summary.site.clone(), summary.posts, summary.skipped)
+        };
+        self.head.parts != other.head.parts
+            || self.head.lists != other.head.lists
+            || what(self) != what(other)
+    }
+
     /// Writes it.
     pub fn write(&self) -> Result<Vec<u8>, Error> {
         postcard::to_extend(self, Vec::new()).map_err(|_| Error::Unreadable)

@@ -712,7 +712,7 @@ impl Inner {
     /// Whether this deployment is the one that publishes in the namespace. It becomes it where there is
     /// none, or the one that it was restored from.
     pub(super) async fn is_owner(&self) -> Result<bool, Error> {
-        let (own, parent) = self.books.stored.with(|tally, _| Ok(tally.deployment()))?;
+        let (own, before) = self.books.stored.with(|tally, _| Ok(tally.deployment()))?;
         let name = |key: Key| {
             key.iter().fold(String::new(), |mut name, byte| {
                 // Writing to a String does not fail.
@@ -723,7 +723,7 @@ impl Inner {
         let owner = self.views.text(OWNER).await?;
         match owner {
             Some(owner) if owner == name(own) => Ok(true),
-            Some(owner) if parent.map(name).as_ref() != Some(&owner) => {
+            Some(owner) if !before.into_iter().any(|key| name(key) == owner) => {
                 worker::console_error!(
                     "ledger: nothing is published, because another deployment ({owner}) publishes in this namespace; remove {OWNER} to take its place"
                 );

@@ -16,6 +16,8 @@ use worker::js_sys::{Promise, Uint8Array};
 
 /// How long another ledger may take for an answer, in milliseconds.
 const PATIENCE: u32 = 10_000;
+/// The same where a reader waits.
+const JOIN_PATIENCE: u32 = 3000;
 /// The most ranges that are handed over in one call.
 const RANGES: u32 = 4;
 /// How many ledgers may fail in one publication before the others are left alone.
@@ -26,7 +28,8 @@ impl Inner {
     /// Asks the lead for the plan.
     pub(super) async fn ask_for_plan(&self) -> Result<(), Error> {
         let call = stub(&self.env, LEAD)?.join();
-        let plan = Uint8Array::new(&in_time(call).await?);
+        let call = call.map(|call| within(&call, JOIN_PATIENCE));
+        let plan = Uint8Array::new(&answer(call).await?);
         self.follow(rpc::read(&plan.to_vec())?)?;
         // The number of this ledger is on the disk before its alarm comes.
         self.committed().await
@@ -123,23 +126,27 @@ impl Inner {
     async fn begin_change(&self) -> Result<(), Error> {
         let settings = &self.settings;
         let owner = self.is_owner().await;
+        if owner == Ok(true) && self.attempt(|tally, _, _| Ok(tally.needs_room(settings)))? {
+            self.collect_all().await?;
+        }
         self.change(|tally, _, now| {
-            match owner {
-                Ok(true) => match tally.begin_change(settings, now, random) {
-                    Ok(()) => return Ok(()),
-                    Err(_) => worker::console_error!(
+            let begun = match owner {
+                Ok(true) => tally.begin_change(settings, now, random),
+                // What was logged when it was found.
+                Ok(false) => return Ok(tally.put_off_change(now)),
+                Err(error) => Err(error),
+            };
+            match begun {
+                Ok(()) => {}
+                Err(Error::TooManyPosts) => {
+                    worker::console_error!(
                         "ledger: {} ledgers have no room for all posts; their number stays",
                         settings.ledgers
-                    ),
-                },
-                // What was logged when it failed.
-                Ok(false) => {}
-                Err(_) => {
-                    tally.went_on(false, now);
-                    return Ok(());
+                    );
+                    tally.put_off_change(now);
                 }
+                Err(_) => tally.went_on(false, now),
             }
-            tally.put_off_change(now);
             Ok(())
         })
     }
@@ -191,7 +198,7 @@ impl Inner {
             self.attempt(|tally, _, _| {
                 match slice {
                     Ok(slice) => tally.collected(*ledger, slice),
-                    Err(_) => tally.not_collected(),
+                    Err(_) => tally.not_collected(*ledger),
                 }
                 Ok(())
             })?;
@@ -232,10 +239,7 @@ impl Inner {
     async fn write_grant(&self, grant: Grant, published: Option<Time>) -> Result<Slice, Error> {
         let settings = &self.settings;
         let begun = self.change(|tally, rows, now| {
-            if let Some(published) = published {
-                tally.confirm(published);
-            }
-            tally.begin_grant(rows, grant, now, settings)
+            tally.begin_grant(rows, (grant, published), now, settings)
         })?;
         self.committed().await?;
         let outcomes = self.write_all(begun.ok_or(Error::Unpublished)?).await?;
