@@ -14,7 +14,7 @@ export const identify = (text) => {
   return text;
 };
 
-/** The canonical link, if it is of this host. */
+/** The canonical link, if it is of this host; `www.` makes no difference. */
 export const canonical = () => {
   const link = root.querySelector("head link[rel~=canonical]");
   return link && host(link) == host(location) && link;
