@@ -46,16 +46,19 @@ const count = (tag, text) => {
 /** Loads the rest, and notes for it where the page is. */
 const load = () => {
   tally.push(location.href);
-  rest ||= own("head").appendChild(
-    Object.assign(document.createElement("script"), { src: new URL("views.js.rest.js", src), integrity: REST, crossOrigin: "" }),
-  );
+  if (rest) return;
+  rest = document.createElement("script");
+  rest.src = new URL("views.js.rest.js", src);
+  rest.integrity = REST;
+  rest.crossOrigin = "";
+  own("head").append(rest);
 };
 
 const look = () => {
   // A page that is prerendered is hidden, too.
   if (rest || own("hidden") || own("readyState") == "loading") return;
-  if (/^#(!?\/|tally-skip$)/.test(location.hash)) return load();
-  tally.page ||= count(script, script.dataset.post || (canonical() || location).href);
+  if (/#(!?\/|tally-skip$)/.test(location)) return load();
+  tally.page ||= count(script, script.dataset.post || (canonical() || location).href.split(/[?#]/)[0]);
   root.querySelector("[data-views]") && load();
 };
 

@@ -48,9 +48,11 @@ async function json(answer) {
   }
 }
 
+const isCount = (views) => Number.isInteger(views) && views >= 0;
+
 /** Takes a number over. An answer from a cache does not take back what is known. */
 function learn(post, views) {
-  known[post] = Math.max(known[post], Number.isInteger(views) ? views : FAILED);
+  known[post] = Math.max(known[post], isCount(views) ? views : FAILED);
 }
 
 /** Reads the numbers of posts; a request asks for a hundred at most. */
@@ -69,7 +71,7 @@ async function readPart(posts) {
 async function receive({ post, answer }) {
   known[post] ??= LOADING;
   const told = await json(answer);
-  if (told?.post != post || !Number.isInteger(told.views)) return readPart([post]);
+  if (told?.post != post || !isCount(told.views)) return readPart([post]);
   learn(post, told.views);
   show();
 }
@@ -143,13 +145,14 @@ function judge(news) {
 }
 
 function later() {
-  if (!own("hidden")) timer ||= setTimeout(settle, TICK);
+  // There is nothing to judge before the page has been read and seen.
+  if (path != null && !own("hidden")) timer ||= setTimeout(settle, TICK);
 }
 
 /** Goes on to the page at `href`, if it is another one. A page that has not settled is judged as it is. */
 function move(href) {
   const { hash } = (page?.tag || script).dataset;
-  const next = (hash != null && /#!?(\/.*)/.exec(href)?.[1]) || href;
+  const next = (hash != null && /#!?(\/.*)/.exec(href)?.[1]) || href.split(/[?#]/)[0];
   if (identify(next) == path) return later();
   if (patience > 0) settle(true);
   patience = path == null ? 0 : PATIENCE;

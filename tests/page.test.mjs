@@ -10,7 +10,6 @@ import { gzipSync } from "node:zlib";
 import { PUBLIC } from "../tools/shell.mjs";
 import { FAILURES, USER_AGENT, html, numbers, openBlog } from "./blog.mjs";
 import { NO_BROWSER, NO_WHOLE_BROWSER, launch, spawnBrowser } from "./browser.mjs";
-import { end, listen } from "./network.mjs";
 import { HOSTILE, until } from "./visitors.mjs";
 import { request, temporaryFolder } from "./workerd.mjs";
 
@@ -100,6 +99,14 @@ test("query and fragment never leave the page, whatever its address", { skip }, 
     assert.doesNotMatch(JSON.stringify(requests), /secret/, path);
     await page.context().close();
   }
+});
+
+test("nor do they leave a frame that has its page in an attribute", { skip }, async () => {
+  const inside = `<base href='about:srcdoc'><script>location.hash = 'access_token=secret'</script>${script('data-skip="0"')}<i data-views>–</i>`;
+  pages["/srcdoc"] = () => html("", `<iframe srcdoc="${inside.replaceAll('"', "&quot;")}"></iframe>`);
+  await visit("/srcdoc");
+  assert.deepEqual(await pinged(1), ["POST /views/about:srcdoc"]);
+  assert.doesNotMatch(JSON.stringify(tally.raw()), /secret/);
 });
 
 test("the numbers of other posts come in one request, as the language writes them", { skip }, async () => {
@@ -350,59 +357,6 @@ test("an author switches with #tally-skip whether to be counted, and is asked fi
   await page.goto(`${blog.url}/unstored#tally-skip`);
   await asked(4);
   assert.match(said[3], /stores nothing/);
-});
-
-// Everything that can have an address, and every name that hides what a document has itself.
-const SOURCES = [
-  "<img src=$>", "<iframe src=$></iframe>", "<embed src=$>", "<audio src=$></audio>", "<video src=$></video>",
-  "<video><source src=$><track src=$ default></video>", "<picture><source srcset=$ src=$><img src=$></picture>",
-  "<input type=image src=$>", "<script src=$ data-post=strange data-skip=1></script>", "<script type=module src=$></script>",
-  "<svg><script href=$ src=$ /></svg>", "<object data=$ src=$></object>", "<p src=$>", "<frame src=$>",
-  "<link rel=preload as=script href=$ src=$>",
-  ...["currentScript", "documentElement", "scripts", "head", "body", "tally", "dataset", "hidden", "readyState", "title"].map((name) => `<img name=${name} id=${name} src=$ data-post=strange>`),
-  '<form name=querySelectorAll data-views=1><input name=dataset><input name=tally></form>',
-];
-
-test("nothing in the page stands for the script", { skip }, async () => {
-  const strange = [];
-  const stranger = await listen(({ method, url }, response) => {
-    if (method === "POST" || !url.endsWith("/views.js")) strange.push(`${method} ${url}`);
-    response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" }).end('{"post":"142","views":666}');
-  });
-  try {
-    const address = `"http://stranger.example:${stranger.address().port}/views.js"`;
-    for (const source of SOURCES) {
-      tally.forget();
-      const body = `${source.replaceAll("$", address)}<i data-views>–</i>${script('data-post="142"')}`;
-      pages["/sources"] = () => html("", body);
-      const page = await visit("/sources");
-      const said = [];
-      page.on("dialog", (dialog) => (said.push(dialog.message()), dialog.dismiss()));
-      assert.deepEqual(await pinged(1), ["POST /views/142"], source);
-      assert.match(await page.textContent("i[data-views]"), /^\d+$/, source);
-      await page.evaluate(() => (location.hash = "tally-skip"));
-      await until(() => said, ([one]) => one);
-      assert.equal(said.length, 1, source);
-      assert.deepEqual(strange, [], source);
-      await page.context().close();
-    }
-  } finally {
-    end(stranger);
-  }
-});
-
-test("what comes later does not stand for it, either", { skip }, async () => {
-  pages["/later"] = () => html(script('data-post="142"'));
-  const page = await visit("/later");
-  await shown(page, ([text]) => text !== "–");
-  await page.evaluate(() => {
-    document.querySelector("script").remove();
-    const evil = document.createElement("img");
-    Object.assign(evil, { src: "http://stranger.example:9/views.js", name: "currentScript" });
-    document.body.prepend(evil);
-    history.pushState(null, "", "/later/on");
-  });
-  assert.deepEqual(await pinged(2), ["POST /views/142", "POST /views//later/on"]);
 });
 
 // A debugger switches prerendering and the back/forward cache off, and the shell has no background: these

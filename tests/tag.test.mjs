@@ -21,6 +21,59 @@ after(() => blog?.stop());
 const script = (attributes = "") => `<script async src="${tally.url}/views.js" ${attributes}></script>`;
 const shown = (page, isRight) => until(() => numbers(page), isRight);
 
+// Everything that can have an address, and every name that hides what a document has itself.
+const SOURCES = [
+  "<img src=$>", "<iframe src=$></iframe>", "<embed src=$>", "<audio src=$></audio>", "<video src=$></video>",
+  "<video><source src=$><track src=$ default></video>", "<picture><source srcset=$ src=$><img src=$></picture>",
+  "<input type=image src=$>", "<script src=$ data-post=strange data-skip=1></script>", "<script type=module src=$></script>",
+  "<svg><script href=$ src=$ /></svg>", "<object data=$ src=$></object>", "<p src=$>", "<frame src=$>",
+  "<link rel=preload as=script href=$ src=$>",
+  ...["currentScript", "documentElement", "scripts", "head", "body", "tally", "dataset", "hidden", "readyState", "title"].map((name) => `<img name=${name} id=${name} src=$ data-post=strange>`),
+  '<form name=querySelectorAll data-views=1><input name=dataset><input name=tally></form>',
+];
+
+test("nothing in the page stands for the script", { skip }, async () => {
+  const strange = [];
+  const stranger = await listen(({ method, url }, response) => {
+    if (method === "POST" || !url.endsWith("/views.js")) strange.push(`${method} ${url}`);
+    response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" }).end('{"post":"142","views":666}');
+  });
+  try {
+    const address = `"http://stranger.example:${stranger.address().port}/views.js"`;
+    for (const source of SOURCES) {
+      tally.forget();
+      const body = `${source.replaceAll("$", address)}<i data-views>–</i>${script('data-post="142"')}`;
+      pages["/sources"] = () => html("", body);
+      const page = await visit("/sources");
+      const said = [];
+      page.on("dialog", (dialog) => (said.push(dialog.message()), dialog.dismiss()));
+      assert.deepEqual(await pinged(1), ["POST /views/142"], source);
+      assert.match(await page.textContent("i[data-views]"), /^\d+$/, source);
+      await page.evaluate(() => (location.hash = "tally-skip"));
+      await until(() => said, ([one]) => one);
+      assert.equal(said.length, 1, source);
+      assert.deepEqual(strange, [], source);
+      await page.context().close();
+    }
+  } finally {
+    end(stranger);
+  }
+});
+
+test("what comes later does not stand for it, either", { skip }, async () => {
+  pages["/later"] = () => html(script('data-post="142"'));
+  const page = await visit("/later");
+  await shown(page, ([text]) => text !== "–");
+  await page.evaluate(() => {
+    document.querySelector("script").remove();
+    const evil = document.createElement("img");
+    Object.assign(evil, { src: "http://stranger.example:9/views.js", name: "currentScript" });
+    document.body.prepend(evil);
+    history.pushState(null, "", "/later/on");
+  });
+  assert.deepEqual(await pinged(2), ["POST /views/142", "POST /views//later/on"]);
+});
+
 test("path rules in one tag say which pages of a site count", { skip }, async () => {
   const tag = script('data-only="/posts/* /*/notes/*.html /about+(me)"');
   const all = { "/posts/a/": true, "/posts/": false, "/posts/b/c": true, "/de/notes/x.html": true, "/de/notes/xhtml": false, "/about+(me)": true, "/about": false, "/": false, "/tags/posts/a": false };
@@ -139,6 +192,21 @@ test("a post that is shown for a moment is counted", { skip }, async () => {
     // Also one that is left with the page.
     await page.evaluate(() => (history.pushState(null, "", "/d"), (location = "/elsewhere")));
     assert.deepEqual((await pinged(5)).slice(4), ["POST /views//d"]);
+    await page.context().close();
+  }
+});
+
+test("nothing is counted or shown before the page is there, with and without the Navigation API", { skip }, async () => {
+  pages["/slow.js"] = async () => {
+    await sleep(1500);
+    return { body: "", headers: { "Content-Type": "text/javascript" } };
+  };
+  pages["/slow"] = () => html(script(), `<i data-views>–</i><script src="/slow.js"></script><p>more</p><i data-views="other">–</i>`);
+  for (const init of [() => {}, () => Reflect.deleteProperty(self, "navigation")]) {
+    tally.forget();
+    const page = await visit("/slow", { init });
+    await shown(page, (texts) => !texts.includes("–"));
+    assert.deepEqual(tally.asked().sort(), ["GET /views?post=other", "POST /views//slow"]);
     await page.context().close();
   }
 });
