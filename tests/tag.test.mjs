@@ -152,6 +152,7 @@ test("what a framework puts in an element's place, or says of it, is filled agai
   assert.deepEqual(await shown(page, ([text]) => text === "5"), ["5"]);
   await page.evaluate(() => (document.querySelector("main").innerHTML = '<i data-views="a">–</i>'));
   assert.deepEqual(await shown(page, ([text]) => text === "5"), ["5"]);
+  await sleep(500);
   await page.evaluate(() => (document.querySelector("i").dataset.views = "b"));
   assert.deepEqual(await shown(page, ([text]) => text === "6"), ["6"]);
   await page.evaluate(() => (document.querySelector("i").textContent = "–"));
@@ -201,7 +202,7 @@ test("nothing is counted or shown before the page is there, with and without the
     await sleep(1500);
     return { body: "", headers: { "Content-Type": "text/javascript" } };
   };
-  pages["/slow"] = () => html(script(), `<i data-views>–</i><script src="/slow.js"></script><p>more</p><i data-views="other">–</i>`);
+  pages["/slow"] = () => html(script(), `<i data-views>–</i><script>setTimeout(() => document.body.append("…"), 900)</script><script src="/slow.js"></script><p>more</p><i data-views="other">–</i>`);
   for (const init of [() => {}, () => Reflect.deleteProperty(self, "navigation")]) {
     tally.forget();
     const page = await visit("/slow", { init });
@@ -224,6 +225,12 @@ test("a new address is not judged by the old tag", { skip }, async () => {
   assert.deepEqual(await shown(page, ([text]) => text === "0"), ["0"]);
   await page.goForward();
   assert.deepEqual(await pinged(2), ["POST /views/p", "POST /views/p"]);
+  // And a list that comes after a post.
+  await page.evaluate(() => history.pushState(null, "", "/tags"));
+  await sleep(1500);
+  await page.evaluate((tag) => (document.querySelector("script").outerHTML = tag), script('data-skip="1" data-x'));
+  await sleep(3000);
+  assert.equal((await pinged(2)).length, 2);
 });
 
 test("more than 100 numbers are asked in parts, also after the back/forward cache", { skip }, async () => {
@@ -231,9 +238,11 @@ test("more than 100 numbers are asked in parts, also after the back/forward cach
   pages["/archive"] = () => html(script('data-skip="1"'), posts.map((post) => `<i data-views="${post}">–</i>`).join(""));
   const page = await visit("/archive");
   await shown(page, (texts) => texts.every((text) => text === "0"));
-  tally.forget();
   const devtools = await page.context().newCDPSession(page);
+  await devtools.send("Network.enable");
+  await devtools.send("Network.clearBrowserCache");
   await devtools.send("Network.setCacheDisabled", { cacheDisabled: true });
+  tally.forget();
   await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true })));
   await until(tally.asked, (asked) => asked.length >= 3);
   await sleep(300);
