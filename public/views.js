@@ -24,13 +24,13 @@ const script = own("currentScript");
 const src = script?.src;
 let rest;
 
-/** Counts a view of the post that is called `text`, by the rules of a tag; `answer` is true where it does not. */
+/** Counts a view of the post that is called `text`, by the rules of a tag. The tag, what it calls the post, the post, and the answer: true where nothing was sent. */
 const count = (tag, text) => {
   const { only, prefix = "", skip } = tag.dataset;
   let post = identify(text);
   let skips =
     (skip || navigator.webdriver || top != self || /^($|localhost|127\.|\[)/.test(location.host)) > 0 ||
-    (only && !only.split(" ").some((rule) => RegExp("^" + rule.replace(/\W/g, "\\$&").replace(/\\\*/g, ".*") + "$").test(post)));
+    (only && !RegExp("^(" + only.replace(/\W/g, "\\$&").replace(/\\\*/g, ".*").replace(/\\ /g, "|") + ")$").test(post));
   post = prefix + post;
   try {
     skips ||=
@@ -40,7 +40,16 @@ const count = (tag, text) => {
   } catch {
     // Nothing may be stored.
   }
-  return { tag, text, post, answer: skips || fetch(new URL("views/" + encodeURIComponent(post), src), { method: "POST", keepalive: 1, referrerPolicy: "origin" }).catch((error) => error) };
+  return [
+    tag,
+    text,
+    post,
+    skips ||
+      fetch(new URL("views/" + encodeURIComponent(post), src), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
+        // It is read to its end, or the browser keeps the request open.
+        .then((answer) => (answer.ok ? answer.json() : answer.text()))
+        .catch((error) => error),
+  ];
 };
 
 /** Loads the rest, and notes for it where the page is. */
@@ -57,7 +66,7 @@ const load = () => {
 const look = () => {
   // A page that is prerendered is hidden, too.
   if (rest || own("hidden") || own("readyState") == "loading") return;
-  if (/#(!?\/|tally-skip$)/.test(location)) return load();
+  if (/#(!?\/|tally-)/.test(location)) return load();
   tally.page ||= count(script, script.dataset.post || (canonical() || location).href.split(/[?#]/)[0]);
   root.querySelector("[data-views]") && load();
 };

@@ -28,9 +28,11 @@ const FAILED = -1;
 /** The text that an element came with. */
 const texts = new WeakMap();
 
-/** What was shown at each path, as `count` tells it. */
+/** The page that `count` tells of; `answer` is true where nothing was sent. */
+const record = ([tag, text, post, answer]) => ({ tag, text, post, answer });
+/** What was shown at each path. */
 const pages = { __proto__: null };
-let page = tally.page;
+let page = tally.page && record(tally.page);
 let path, address, isJudged, isCounted, timer;
 /** What the page before said: its title, its canonical link and its tags. */
 let seen = [];
@@ -70,7 +72,7 @@ async function readPart(posts) {
 /** Takes the number from the answer to the page's ping; where that was refused or lost, the number is read. */
 async function receive({ post, answer }) {
   known[post] ??= LOADING;
-  const told = await json(answer);
+  const told = await answer;
   if (told?.post != post || !isCount(told.views)) return readPart([post]);
   learn(post, told.views);
   show();
@@ -138,7 +140,8 @@ function judge(news) {
   const tag = news.find(isTag);
   const link = news.includes(canonical()) || news.includes(canonical()?.href) ? canonical() : null;
   const { hash, post } = (tag || before?.tag || page?.tag || script).dataset;
-  page = pages[path] = count(tag || before?.tag || page?.tag || script, (tag && post) || (hash == null && link?.href) || before?.text || address);
+  const text = (tag && post) || (hash == null && link?.href) || before?.text || address;
+  page = pages[path] = record(count(tag || before?.tag || page?.tag || script, text));
   isJudged = true;
   isCounted = page.answer !== true;
   if (isCounted) receive(page);
