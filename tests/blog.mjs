@@ -118,12 +118,12 @@ export async function startTally(vars = {}) {
 }
 
 /**
- * Starts a blog behind http://blog.example. `pages(url)` answers a page as text, or as `{ headers, body }`;
- * nothing is a 404. `port` is that of its other names.
+ * Starts a blog behind http://blog.example. `pages(url)` answers a page as text, or as `{ headers, body }`,
+ * at once or by a promise; nothing is a 404. `port` is that of its other names.
  */
 export async function startBlog(pages) {
-  const server = await listen((request, response) => {
-    const page = pages(new URL(request.url, "http://blog.example"));
+  const server = await listen(async (request, response) => {
+    const page = await pages(new URL(request.url, "http://blog.example"));
     const { headers = {}, body = page } = page ?? {};
     response.writeHead(page === undefined ? 404 : 200, { "Content-Type": "text/html; charset=utf-8", ...headers });
     response.end(body);

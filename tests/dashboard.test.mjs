@@ -110,7 +110,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
   test("nothing counted yet: tells how to begin, and shows the first view by itself", () =>
     visit("", { permissions: ["clipboard-read", "clipboard-write"], prepare: (page) => page.clock.install() }, async (page) => {
       await page.locator("#start").waitFor();
-      await shows(page, "#tag", `<script defer src="${tally.url}/views.js"></script>`);
+      await shows(page, "#tag", `<script async src="${tally.url}/views.js"></script>`);
       assert.match((await request(tally.url, "/views.js")).headers["content-type"], /javascript/);
       await page.getByRole("button", { name: "Copy" }).click();
       await shows(page, "#copy", "Copied");

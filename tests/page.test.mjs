@@ -10,7 +10,6 @@ import { gzipSync } from "node:zlib";
 import { PUBLIC } from "../tools/shell.mjs";
 import { FAILURES, USER_AGENT, html, numbers, openBlog } from "./blog.mjs";
 import { NO_BROWSER, NO_WHOLE_BROWSER, launch, spawnBrowser } from "./browser.mjs";
-import { end, listen } from "./network.mjs";
 import { HOSTILE, until } from "./visitors.mjs";
 import { request, temporaryFolder } from "./workerd.mjs";
 
@@ -24,16 +23,17 @@ before(async () => {
 beforeEach(() => blog?.forget());
 after(() => blog?.stop());
 
-const script = (attributes = "") => `<script defer src="${tally.url}/views.js" ${attributes}></script>`;
+const script = (attributes = "") => `<script async src="${tally.url}/views.js" ${attributes}></script>`;
 const shown = (page, isRight) => until(() => numbers(page), isRight);
 
 test("the script is small", () => {
   const bytes = (file) => gzipSync(readFileSync(join(PUBLIC, file))).length;
   assert.ok(bytes("views.js") <= 1000, `${bytes("views.js")} bytes`);
+  assert.ok(bytes("views.js.rest.js") <= 1850, `${bytes("views.js.rest.js")} bytes`);
 });
 
 test("any page may use the scripts, and keep them for an hour", { skip }, async () => {
-  for (const file of ["/views.js", "/top.js"]) {
+  for (const file of ["/views.js", "/views.js.rest.js", "/top.js"]) {
     const { status, headers } = await request(tally.direct, file);
     assert.equal(status, 200);
     assert.match(headers["content-type"], /^text\/javascript/);
@@ -53,6 +53,16 @@ test("a page counts its view and shows the number", { skip }, async () => {
   // One request each, without a preflight.
   assert.deepEqual(await pinged(2), ["POST /views/142", "POST /views/142"]);
   assert.equal(tally.asked().length, 2);
+  assert.deepEqual(await page.$$eval("[data-views]", (all) => all.map((one) => one.dataset.viewsState)), ["known", "known"]);
+  assert.deepEqual(page.errors, []);
+});
+
+test("a page without numbers loads nothing else, and has no request open", { skip }, async () => {
+  pages["/bare"] = () => html(script(), "");
+  const page = await visit("/bare");
+  await page.waitForLoadState("networkidle", { timeout: 5000 });
+  assert.deepEqual(await pinged(1), ["POST /views//bare"]);
+  assert.equal(await page.$$eval("script", (all) => all.length), 1);
   assert.deepEqual(page.errors, []);
 });
 
@@ -100,18 +110,25 @@ test("query and fragment never leave the page, whatever its address", { skip }, 
   }
 });
 
+test("nor do they leave a frame that has its page in an attribute", { skip }, async () => {
+  const inside = `<base href='about:srcdoc'><script>location.hash = 'access_token=secret'</script>${script('data-skip="0"')}<i data-views>–</i>`;
+  pages["/srcdoc"] = () => html("", `<iframe srcdoc="${inside.replaceAll('"', "&quot;")}"></iframe>`);
+  await visit("/srcdoc");
+  assert.deepEqual(await pinged(1), ["POST /views/about:srcdoc"]);
+  assert.doesNotMatch(JSON.stringify(tally.raw()), /secret/);
+});
+
 test("the numbers of other posts come in one request, as the language writes them", { skip }, async () => {
   await set("million", 1234567);
   await set("/with/path", 9007199254740991);
   const places = ["million", "", "/with/path/", "never-seen", "https://blog.example/with/path/?x"];
-  const body = places.map((post) => `<i data-views="${post}"><b>?</b></i>`).join("") + '<p lang="en_US"><i data-views="million">?</i></p>';
+  const body = places.map((post) => `<i data-views="${post}">?</i>`).join("") + '<p lang="en_US"><i data-views="million">?</i></p>';
   pages["/list"] = () => html(script('data-post="lister"'), body, "de");
   const page = await visit("/list");
   const grouped = "9.007.199.254.740.991";
   const expected = ["1.234.567", "1", grouped, "0", grouped, "1234567"];
   assert.deepEqual(await shown(page, (texts) => texts.join() === expected.join()), expected);
   assert.deepEqual(tally.asked().sort(), ["GET /views?post=million&post=/with/path&post=never-seen", "POST /views/lister"]);
-  assert.equal(await page.$$eval("[data-views] b", (all) => all.length), 0);
 });
 
 test("a list of any length is filled, a hundred at a time", { skip }, async () => {
@@ -134,8 +151,7 @@ test("posts that look like something else are shown as text, and counted", { ski
     tally.forget();
     await page.goto(`${blog.url}/hostile`);
     await until(tally.pings, ([ping]) => ping);
-    // What every object has is not shown.
-    assert.deepEqual(await shown(page, ([text]) => text !== "–" || post in {}), [post in {} ? "–" : "1"], post);
+    assert.deepEqual(await shown(page, ([text]) => text !== "–"), ["1"], post);
   }
   assert.deepEqual(page.errors, []);
 });
@@ -243,7 +259,7 @@ test("programs, frames and the author's own machine do not count, unless asked t
 });
 
 test("a reader who leaves at once is counted", { skip }, async () => {
-  pages["/left"] = () => html(`${script()}<script>addEventListener("DOMContentLoaded", () => (location = "/next"))</script>`);
+  pages["/left"] = () => html(script(`onload="location = '/next'"`));
   pages["/next"] = () => html("");
   const page = await visit("/left");
   await page.close();
@@ -256,10 +272,15 @@ test("a Tally that fails leaves the page alone", { skip }, async () => {
   for (const [what, fail] of Object.entries(FAILURES)) {
     tally.forget(fail);
     await page.goto(`${blog.url}/142`);
-    const asked = await until(tally.asked, (requests) => requests.length === 2);
-    assert.equal(asked.length, 2, what);
-    await sleep(600);
+    // The ping is not sent again; the number is read, where there is an answer.
+    const lines = ["GET /views?post=143", "POST /views/142", ...(what === "does not answer" ? [] : ["GET /views?post=142"])].sort();
+    // Chromium itself asks again where a connection breaks.
+    const asked = await until(() => [...new Set(tally.asked())].sort(), (requests) => requests.length === lines.length);
+    assert.deepEqual(asked, lines, what);
+    await sleep(300);
     assert.deepEqual(await numbers(page), ["–", "…"], what);
+    const state = what === "does not answer" ? "loading" : "failed";
+    assert.deepEqual(await page.$$eval("[data-views]", (all) => all.map((one) => one.dataset.viewsState)), [state, state], what);
     assert.deepEqual(page.errors, [], what);
   }
 });
@@ -347,59 +368,6 @@ test("an author switches with #tally-skip whether to be counted, and is asked fi
   assert.match(said[3], /stores nothing/);
 });
 
-// Everything that can have an address, and every name that hides what a document has itself.
-const SOURCES = [
-  "<img src=$>", "<iframe src=$></iframe>", "<embed src=$>", "<audio src=$></audio>", "<video src=$></video>",
-  "<video><source src=$><track src=$ default></video>", "<picture><source srcset=$ src=$><img src=$></picture>",
-  "<input type=image src=$>", "<script src=$ data-post=strange data-skip=1></script>", "<script type=module src=$></script>",
-  "<svg><script href=$ src=$ /></svg>", "<object data=$ src=$></object>", "<p src=$>", "<frame src=$>",
-  "<link rel=preload as=script href=$ src=$>",
-  ...["currentScript", "documentElement", "scripts", "head", "body", "tally", "dataset"].map((name) => `<img name=${name} id=${name} src=$ data-post=strange>`),
-  '<form name=querySelectorAll data-views=1><input name=dataset><input name=tally></form>',
-];
-
-test("nothing in the page stands for the script", { skip }, async () => {
-  const strange = [];
-  const stranger = await listen(({ method, url }, response) => {
-    if (method === "POST" || !url.endsWith("/views.js")) strange.push(`${method} ${url}`);
-    response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" }).end('{"post":"142","views":666}');
-  });
-  try {
-    const address = `"http://stranger.example:${stranger.address().port}/views.js"`;
-    for (const source of SOURCES) {
-      tally.forget();
-      const body = `${source.replaceAll("$", address)}<i data-views>–</i>${script('data-post="142"')}`;
-      pages["/sources"] = () => html("", body);
-      const page = await visit("/sources");
-      const said = [];
-      page.on("dialog", (dialog) => (said.push(dialog.message()), dialog.dismiss()));
-      assert.deepEqual(await pinged(1), ["POST /views/142"], source);
-      assert.match(await page.textContent("i[data-views]"), /^\d+$/, source);
-      await page.evaluate(() => (location.hash = "tally-skip"));
-      await until(() => said, ([one]) => one);
-      assert.equal(said.length, 1, source);
-      assert.deepEqual(strange, [], source);
-      await page.context().close();
-    }
-  } finally {
-    end(stranger);
-  }
-});
-
-test("what comes later does not stand for it, either", { skip }, async () => {
-  pages["/later"] = () => html(script('data-post="142"'));
-  const page = await visit("/later");
-  await shown(page, ([text]) => text !== "–");
-  await page.evaluate(() => {
-    document.querySelector("script").remove();
-    const evil = document.createElement("img");
-    Object.assign(evil, { src: "http://stranger.example:9/views.js", name: "currentScript" });
-    document.body.prepend(evil);
-    history.pushState(null, "", "/later/on");
-  });
-  assert.deepEqual(await pinged(2), ["POST /views/142", "POST /views//later/on"]);
-});
-
 // A debugger switches prerendering and the back/forward cache off, and the shell has no background: these
 // pages drive themselves and report to their server, until `isDone`.
 const report = (what) => `fetch("/report?" + encodeURIComponent(JSON.stringify(${what})))`;
@@ -455,8 +423,11 @@ test("when it is told that it is in the background, as well", { skip }, async ()
   pages["/behind"] = () => html(script());
   const init = () => {
     let hidden = true;
-    Object.defineProperty(document, "hidden", { get: () => hidden });
-    self.show = () => (hidden = false);
+    Object.defineProperty(Document.prototype, "hidden", { get: () => hidden });
+    self.show = () => {
+      hidden = false;
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    };
   };
   const page = await visit("/behind", { init });
   assert.deepEqual(await pinged(0), []);

@@ -200,7 +200,7 @@ describe("on a real WordPress", { skip }, () => {
       assert.equal(await reader.textContent("article .tally-views-label"), `Views: ${views}`);
       const script = reader.locator("script#tally-views-js");
       assert.equal(await script.getAttribute("data-post"), `${posts.shown}`);
-      assert.notEqual(await script.getAttribute("defer"), null);
+      assert.notEqual(await script.getAttribute("async"), null);
       await reader.context().close();
     }
   });

@@ -57,16 +57,22 @@ function wasmOpt() {
   run("wasm-opt", [wasm, "-o", wasm, "-O3", ...features.map((feature) => `--enable-${feature}`)]);
 }
 
-/** Scripts and styles are minified, each with what it imports; other files are copied. */
+/**
+ * Scripts and styles are minified, each with what it imports; other files are copied. views.js has the hash of
+ * its rest in it.
+ */
 function bundlePages() {
   const from = join(ROOT, "public");
   const files = readdirSync(from, { withFileTypes: true }).filter((entry) => entry.isFile()).map(({ name }) => name);
   const isBundled = (file) => /\.(js|css)$/.test(file);
-  const entries = files.filter(isBundled).map((file) => join("public", file));
-  run("esbuild", [
-    ...entries, `--outdir=${PUBLIC}`, "--bundle", "--minify", "--format=iife", "--target=es2022", "--charset=utf8",
-    "--legal-comments=none", "--log-level=warning",
-  ]);
+  const bundle = (files, ...flags) =>
+    run("esbuild", [
+      ...files.map((file) => join("public", file)), `--outdir=${PUBLIC}`, "--bundle", "--minify", "--format=iife",
+      "--target=es2022", "--charset=utf8", "--legal-comments=none", "--log-level=warning", ...flags,
+    ]);
+  bundle(files.filter((file) => isBundled(file) && file !== "views.js"));
+  const digest = createHash("sha256").update(readFileSync(join(PUBLIC, "views.js.rest.js"))).digest("base64");
+  bundle(["views.js"], `--define:REST="sha256-${digest}"`);
   for (const file of files.filter((file) => !isBundled(file))) cpSync(join(from, file), join(PUBLIC, file));
   for (const file of readdirSync(PUBLIC).filter((file) => !files.includes(file))) rmSync(join(PUBLIC, file));
 }

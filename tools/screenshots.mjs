@@ -62,8 +62,8 @@ function page() {
       </article>
       <aside><h2>Most read</h2><ol data-top-views="5"><li>…</li></ol></aside>
     </main>
-    <script defer src="${tally.url}/views.js"></script>
-    <script defer src="${tally.url}/top.js"></script>`;
+    <script async src="${tally.url}/views.js"></script>
+    <script async src="${tally.url}/top.js"></script>`;
 }
 
 async function shoot(name, url, viewport, isReady) {

@@ -84,7 +84,7 @@ function make_script_tag( $tag, $handle ) {
 	$attributes = array(
 		'src'          => worker() . '/views.js',
 		'id'           => SCRIPT . '-js',
-		'defer'        => true,
+		'async'        => true,
 		// Cloudflare's Rocket Loader would take the attributes from the script.
 		'data-cfasync' => 'false',
 	);
