@@ -338,7 +338,7 @@ fn each(rest: &mut &[u8], mut work: impl FnMut(u32, u64)) -> Option<()> {
 
 /// Reads an integer as postcard writes it
 /// (<https://postcard.jamesmunns.com/wire-format#varint-encoded-integers>).
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+pub(super) fn varint(rest: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for shift in (0..64).step_by(7) {
         let (byte, after) = rest.split_first()?;
