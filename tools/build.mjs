@@ -8,7 +8,18 @@
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { PUBLIC, ROOT, TOOLS, WASM_TARGET, run, say } from "./shell.mjs";
+import { PUBLIC, ROOT, TOOLS, WASM_TARGET, fail, run, say } from "./shell.mjs";
+
+/** Classes of dependencies that Tally does not use. */
+const FOREIGN = [
+  "ContainerStartupOptions", "MinifyConfig", "R2Range", "IntoUnderlyingByteSource", "IntoUnderlyingSink",
+  "IntoUnderlyingSource",
+];
+/** The features that rustc and wasm-bindgen use, so that none is put in that workerd lacks. */
+const FEATURES = [
+  "bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int",
+  "reference-types", "sign-ext",
+].map((feature) => `--enable-${feature}`);
 
 bundlePages();
 const [dir = "build", ...flags] = process.argv.slice(2);
@@ -27,6 +38,7 @@ if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) {
   rmSync(stamp, { force: true });
   say("binding");
   wasmBindgen();
+  trim();
   say("optimizing");
   wasmOpt();
   writeFileSync(stamp, digest);
@@ -48,13 +60,39 @@ function wasmBindgen() {
   writeFileSync(script, readFileSync(script, "utf8").replace("import source ", "import "));
 }
 
-function wasmOpt() {
-  // The features that rustc and wasm-bindgen use, so that none is put in that workerd lacks.
-  const features = [
-    "bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int",
-    "reference-types", "sign-ext",
+/**
+ * Takes out what nothing of ours calls: wasm-bindgen exports every class that a dependency exports, which
+ * keeps its code.
+ */
+function trim() {
+  const made = readFileSync(script, "utf8");
+  const text = FOREIGN.reduce(withoutClass, made);
+  writeFileSync(script, text);
+  const kept = [...new Set(Array.from(text.matchAll(/\bwasm\.(\w+)/g), ([, name]) => name))];
+  const graph = [
+    { name: "script", root: true, reaches: kept },
+    ...kept.map((name) => ({ name, export: name })),
   ];
-  run("wasm-opt", [wasm, "-o", wasm, "-O3", ...features.map((feature) => `--enable-${feature}`)]);
+  const file = join(out, "exports.json");
+  writeFileSync(file, JSON.stringify(graph));
+  run("wasm-metadce", [wasm, "-o", wasm, "--graph-file", file, ...FEATURES], {}, "ignore");
+  rmSync(file);
+}
+
+/** The text of a module without a class that it does not use. */
+function withoutClass(text, name) {
+  const parts = [
+    `^(export )?class ${name} \\{\n[^]*?\n\\}\n`,
+    `^if \\(Symbol\\.dispose\\) ${name}\\..*\n`,
+    `^const ${name}Finalization = [^]*?\\}\\);\n`,
+  ];
+  const rest = parts.reduce((text, part) => text.replace(new RegExp(part, "m"), ""), text);
+  if (rest.includes(name)) fail(`${script} uses the class ${name}`);
+  return rest;
+}
+
+function wasmOpt() {
+  run("wasm-opt", [wasm, "-o", wasm, "-Oz", "--converge", ...FEATURES]);
 }
 
 /** Scripts and styles are minified, each with what it imports; other files are copied. */

@@ -23,9 +23,9 @@ export function fail(text) {
   process.exit(1);
 }
 
-/** Runs a command in the project's folder, its output passed on; ends the program if it fails. */
-export function run(command, args, env = {}) {
-  const { status, error } = start(command, args, "inherit", env);
+/** Runs a command in the project's folder, its output passed on or not; ends the program if it fails. */
+export function run(command, args, env = {}, stdio = "inherit") {
+  const { status, error } = start(command, args, stdio, env);
   if (status !== 0) fail(`\`${[command, ...args].join(" ")}\` failed${error ? `: ${error.message}` : ""}`);
 }
 
