@@ -31,6 +31,7 @@ pub fn fetch(
     context: Context,
 ) -> Result<JsValue, JsValue> {
     let request = Asked {
+        headers: header::of(&request),
         request,
         settings: settings(&env),
         env,
@@ -56,6 +57,7 @@ fn settings(env: &Env) -> Rc<Settings> {
 /// A request with all that it came with.
 struct Asked {
     request: Request,
+    headers: header::RequestHeaders,
     settings: Rc<Settings>,
     env: Env,
     context: Context,
@@ -67,7 +69,7 @@ impl Asked {
     }
 
     fn value(&self, name: header::Name) -> Option<JsString> {
-        header::value(&self.request, name)
+        header::value(&self.headers, name)
     }
 }
 
