@@ -1,7 +1,7 @@
 // How fast Tally is beside the same counter in JavaScript (counter.js) and beside the least that a
 // request can cost (floor.js), on bare workerd. Prints the table and writes it into the README.
 //
-// `npm run bench [-- ROUNDS SECONDS]`. Every round starts the three anew, because a process keeps
+// `npm run bench [-- ROUNDS SECONDS]`. Every round starts them anew, because a process keeps
 // its luck with memory for life, warms each up until its code is compiled, and then measures them
 // one after the other, scenario by scenario. What counts is the ratio within a round; the table
 // gives its median and, in brackets, its quartiles.
@@ -16,15 +16,18 @@ import { writeTable } from "./readme.mjs";
 
 const [rounds = 9, seconds = 1] = process.argv.slice(2).map(Number);
 const CONTENDERS = { js: EXAMPLE, tally: TALLY, floor: `${ROOT}/bench/floor.js` };
+const SETTINGS = { vars: { PUBLISH_SECONDS: 5, KV_WRITES_PER_DAY: 100_000 } };
 const increment = { path: "/increment?name=A" };
 const NAMES = Array.from({ length: 100 }, (_, i) => ({ path: `/increment?name=N${i}` }));
-/** What is asked, and what Tally is asked where that is something else. */
+const view = { method: "POST", path: "/views/142", setupRequest: asSomebodyElse };
+/** What is asked, what Tally is asked where that is something else, and whether that is the one without a rate limit. */
 const SCENARIOS = [
   ["no Durable Object", [{ path: "/" }]],
   ["read", [{ path: "/?name=A" }]],
   ["increment, one name", [increment]],
   ["increment, 100 names", NAMES],
-  ["a counted view; the others: increment, one name", [increment], [{ method: "POST", path: "/views/142", setupRequest: asSomebodyElse }]],
+  ["a counted view; the others: increment, one name", [increment], [view]],
+  ["the same without the rate limit", [increment], [view], true],
   ["the top 10; the others: no Durable Object", [{ path: "/" }], [{ path: "/top" }]],
 ];
 const CONNECTIONS = [64, 1];
@@ -43,16 +46,21 @@ async function measure() {
   for (let round = 1; round <= rounds; round++) {
     const servers = {};
     for (const [name, main] of Object.entries(CONTENDERS)) {
-      servers[name] = await serve(main, { vars: { PUBLISH_SECONDS: 5, KV_WRITES_PER_DAY: 100_000 } });
-      progress(round, "warming up", name);
-      if (name === "tally") await view100Posts(servers[name]);
-      for (const [, all, ours] of SCENARIOS) await load(servers[name].url, name === "tally" && ours ? ours : all, 64);
+      servers[name] = await serve(main, SETTINGS);
+      if (name === "tally") servers.unlimited = await serve(main, { ...SETTINGS, rateLimit: false });
     }
-    for (const [scenario, all, ours] of SCENARIOS) {
+    await view100Posts(servers.tally);
+    for (const [scenario, ...how] of SCENARIOS) {
+      for (const name of Object.keys(CONTENDERS)) {
+        progress(round, "warming up", scenario, name);
+        await load(servers, name, how, 64);
+      }
+    }
+    for (const [scenario, ...how] of SCENARIOS) {
       for (const connections of CONNECTIONS) {
-        for (const [name, { url }] of rotate(Object.entries(servers), round)) {
+        for (const name of rotate(Object.keys(CONTENDERS), round)) {
           progress(round, scenario, `${connections} connections`, name);
-          const perSecond = await load(url, name === "tally" && ours ? ours : all, connections);
+          const perSecond = await load(servers, name, how, connections);
           (((results[scenario] ??= {})[connections] ??= {})[name] ??= []).push(perSecond);
         }
       }
@@ -83,7 +91,10 @@ function asSomebodyElse(request) {
   return { ...request, headers: { ...request.headers, ...visitor(visitors++) } };
 }
 
-async function load(url, requests, connections) {
+async function load(servers, name, [all, ours, isUnlimited], connections) {
+  const isOurs = name === "tally" && ours;
+  const { url } = isOurs && isUnlimited ? servers.unlimited : servers[name];
+  const requests = isOurs ? ours : all;
   const result = await autocannon({ url, connections, requests, duration: seconds });
   if (result.non2xx || result.errors) throw new Error(`${url}${requests[0].path}: ${JSON.stringify(result)}`);
   return result["2xx"] / result.duration;

@@ -2,11 +2,12 @@
 // workerd, times Cloudflare's prices. Prints the table and writes it into the README.
 //
 // `npm run cost`. A day of a month with a million views runs through the ledger in a minute, by a
-// clock that is set; then 1,000 visitors come at once.
+// clock that is set; then 1,000 visitors come at once, and others for two seconds over 64 connections.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import autocannon from "autocannon";
 import { ROOT, request, serve } from "../tests/workerd.mjs";
-import { ping, read } from "../tests/visitors.mjs";
+import { ping, read, visitor } from "../tests/visitors.mjs";
 import { run } from "../tools/shell.mjs";
 import { writeTable } from "./readme.mjs";
 
@@ -16,6 +17,7 @@ const MONTH = 1_000_000;
 const DAYS = 30;
 const POSTS = 500;
 const CROWD = 1000;
+const CONNECTIONS = 64;
 
 const out = "build/cost";
 run("wrangler", ["deploy", "bench/counted.js", "--dry-run", "--outdir", out]);
@@ -39,13 +41,35 @@ async function tally() {
   const crowd = await withServer(`${ROOT}/${out}/counted.js`, async (server) => {
     console.error(`${CROWD} at once`);
     await ping(server, "first", 0);
-    const operations = async () => JSON.parse((await request(server.url, "/operations")).body);
-    const before = await operations();
+    const before = await operations(server);
     const counted = await pingAtOnce(server);
-    const after = await operations();
+    const after = await operations(server);
     return { rows: after.rows - before.rows, lost: CROWD - counted };
   });
-  return { isolated, crowd };
+  const stream = await withServer(`${ROOT}/${out}/counted.js`, async (server) => {
+    console.error(`${CONNECTIONS} connections`);
+    await ping(server, "first", 0);
+    const before = await operations(server);
+    const views = await pingOver(server, CONNECTIONS);
+    const after = await operations(server);
+    return { views, requests: after.requests - before.requests };
+  });
+  return { isolated, crowd, stream };
+}
+
+/** What the ledger has been asked, and has written, so far. */
+async function operations(server) {
+  return JSON.parse((await request(server.url, "/operations")).body);
+}
+
+/** Views of one post over so many connections for two seconds, each of another visitor; how many. */
+async function pingOver({ url }, connections) {
+  let n = 0;
+  const setupRequest = (request) => ({ ...request, headers: { ...request.headers, ...visitor(n++) } });
+  const requests = [{ method: "POST", path: "/views/viral", setupRequest }];
+  const result = await autocannon({ url, connections, requests, duration: 2 });
+  if (result.non2xx || result.errors) throw new Error(`${url}: ${JSON.stringify(result)}`);
+  return result["2xx"];
 }
 
 async function tutorial() {
@@ -74,7 +98,7 @@ async function withServer(main, work) {
   }
 }
 
-function render({ isolated, crowd }, tutorial) {
+function render({ isolated, crowd, stream }, tutorial) {
   const perView = (n) => n / isolated.views;
   const ours = {
     worker: 1,
@@ -90,6 +114,7 @@ function render({ isolated, crowd }, tutorial) {
   return `| | Tally | KV tutorial |
 | --- | ---: | ---: |
 | Durable Object requests for a view, alarms included | ${number(ours.ledger)} | 0 |
+| the same where ${CONNECTIONS} connections view one post | ${number(stream.requests / stream.views)} | 0 |
 | rows written for a view that comes alone | ${number(ours.rows)} | 0 |
 | rows written for a view, ${CROWD.toLocaleString("en")} at once | ${number(crowd.rows / CROWD)} | 0 |
 | Workers KV reads for a million views | 0 | ${million(theirs.reads)} |

@@ -96,7 +96,7 @@ export class Ledger extends Plain {
   }
 }
 
-for (const method of ["ping", "alarm"]) {
+for (const method of ["ping", "pings", "skip", "alarm"]) {
   const plain = Ledger.prototype[method];
   Ledger.prototype[method] = function (...args) {
     counts.requests++;

@@ -1,24 +1,32 @@
 // Combined calls: while a call of an object is on its way, what others in this isolate ask of the same
 // object waits, and leaves together in the next call. Each gets its own answer. A lone request waits for
-// nobody, and nothing is asked twice.
+// nobody, nothing is asked twice, and nobody waits longer than PATIENCE.
 //
-// A lane is what is on its way to one object, and who waits. The one who waited longest makes the next
-// call, in the context of its own request, which `waitUntil` keeps alive where its client leaves; should
-// that context end all the same, the next who comes makes the call, or those who wait give up after
-// PATIENCE. The runtime cancels a request that waits for another without I/O of its own, so each has a
-// timer.
+// A lane is what is on its way to one object, and who waits. The first who waits makes the next call, when
+// the one on its way has come back or is slow. When many were answered at once, as many are about to come, and
+// the next call waits a moment for them.
+//
+// A request's context ends when its client leaves, so calls hang on the `waitUntil` of whoever makes them.
+// Should a context end all the same, its call is taken for lost after PATIENCE, and the next who comes takes
+// along those who wait. The runtime cancels a request that waits for another without I/O of its own: the
+// timer that ends the waiting is that, and ends with its context.
 //
 // In JavaScript, because the promises outlive a Wasm instance that breaks (instance.js). This module is
 // imported by what wasm-bindgen makes of the crate (src/edge/worker/counter.rs and ledger.rs).
 
-/** How long an answer is waited for, in milliseconds; a call that takes longer is taken for lost. */
+/** How long an answer is waited for, in milliseconds. A call that takes longer is taken for lost. */
 const PATIENCE = 4000;
 /** As many who wait leave at once, beside any call that is on its way. */
 const MOST_WAITING = 256;
 /** How often a ledger may name another one. */
 const MOST_HOPS = 6;
 /** A call younger than this is not slow, in milliseconds. */
-const BRISK = 2;
+const BRISK = 8;
+/** After a call for as many or more, the next one waits until as many are there again, or so many milliseconds. */
+const CROWD = 8;
+const GATHER = 4;
+/** As many lanes are kept. */
+const MOST_LANES = 1000;
 
 const counters = new Map();
 const ledgers = new Map();
@@ -42,23 +50,20 @@ function increment(namespace, name, amount, context) {
  * is why it does not count, if so; a promise of what `Ledger.ping` or `Ledger.skip` answers, or of the error.
  * A ledger that does not own the post has done nothing, and names the one to ask.
  */
-async function ping(namespace, name, item, context) {
-  for (let hops = 0; hops < MOST_HOPS; hops++) {
-    const answer = await pingOne(namespace, name, item, context);
-    if (typeof answer !== "string") return answer;
-    name = answer;
-  }
-  return new Error("no ledger owns the post");
-}
-
-async function pingOne(namespace, name, item, context) {
+function ping(namespace, name, item, context, hops = 0) {
   const ledger = () => namespace.getByName(name);
   const one = ([post, id, address, agent, reason]) =>
     reason === undefined ? ledger().ping(post, id, address, agent) : ledger().skip(reason, 1, post);
   const many = (items) => ledger().pings(items.flat());
-  const answer = await combined(ledgers, name, item, context, { one, many });
-  // The ledger has to wait for something, for which the others do not.
-  return answer === undefined ? promised(one, item).catch((cause) => cause) : answer;
+  const goOn = async (told) => {
+    // Without an answer the ledger has to wait for something, for which the others do not.
+    const answer = told ?? (await promised(one, item).catch(asError));
+    if (typeof answer !== "string") return answer;
+    if (hops === MOST_HOPS) return new Error("no ledger owns the post");
+    return ping(namespace, answer, item, context, hops + 1);
+  };
+  const answered = combined(ledgers, name, item, context, { one, many });
+  return answered.then((answer) => (typeof answer === "number" ? answer : goOn(answer)));
 }
 
 /**
@@ -66,43 +71,61 @@ async function pingOne(namespace, name, item, context) {
  * of the key for one item, and `many` for several, whose answers it promises in the same order.
  */
 export function combined(lanes, key, item, context, ask) {
-  let lane = lanes.get(key);
-  if (lane === undefined) lanes.set(key, (lane = { lanes, key, calls: new Set(), waiting: [], trip: 0 }));
-  if (lane.waiting.length === 0 && mayLeave(lane)) return alone(lane, item, context, ask);
-  return together(lane, item, context, ask);
-}
-
-/** Makes a call for one who waits for nobody. */
-function alone(lane, item, context, ask) {
-  const call = begin(lane);
-  const told = (outcome) => {
-    end(lane, call);
-    return outcome;
-  };
-  const answered = promised(ask.one, item).then(told, told);
-  context.waitUntil(answered);
-  return answered;
-}
-
-/** Waits for the next call, or makes it where that may leave. */
-function together(lane, item, context, ask) {
+  const lane = laneOf(lanes, key);
   const { promise, resolve } = Promise.withResolvers();
   const asked = { item, resolve, turn: undefined };
   const isFirst = lane.waiting.push(asked) === 1;
-  if (mayLeave(lane)) leave(lane, context, ask);
-  else if (isFirst) takeTurn(lane, asked, promise, context, ask);
-  const timer = setTimeout(() => giveUp(lane, asked), PATIENCE);
-  return promise.finally(() => clearTimeout(timer));
+  const wait = waitOf(lane);
+  if (wait === 0) leave(lane, context, ask);
+  else if (isFirst) lead(lane, asked, promise, wait, context, ask);
+  setTimeout(giveUp, PATIENCE, lane, asked);
+  return promise;
 }
 
-/** Has one who waits make the next call, when it is told that it may leave. */
-function takeTurn(lane, asked, answered, context, ask) {
+/** With too many lanes all are begun anew: what is on its way is then not waited for. */
+function laneOf(lanes, key) {
+  let lane = lanes.get(key);
+  if (lane === undefined) {
+    if (lanes.size === MOST_LANES) lanes.clear();
+    lanes.set(key, (lane = { calls: new Set(), waiting: [], trip: 0, crowd: 0, ended: 0 }));
+  }
+  return lane;
+}
+
+/** In how many milliseconds those who wait may leave, or are to look again. */
+function waitOf({ calls, waiting, trip, crowd, ended }) {
+  if (waiting.length >= MOST_WAITING) return 0;
+  const now = Date.now();
+  let youngest = PATIENCE;
+  for (const call of calls) {
+    const age = since(call.begun, now);
+    if (age === PATIENCE) calls.delete(call);
+    else youngest = Math.min(youngest, age);
+  }
+  const slow = Math.max(BRISK, trip / 2);
+  if (calls.size === 0) return waiting.length >= crowd ? 0 : Math.max(GATHER - since(ended, now), 0);
+  return calls.size === 1 ? Math.max(slow - youngest, 0) : slow;
+}
+
+/** How long ago something was; PATIENCE where it was earlier, or the clock was set back. */
+function since(then, now) {
+  const age = now - then;
+  return age >= 0 && age < PATIENCE ? age : PATIENCE;
+}
+
+/** Has the first who waits make the next call, as soon as that may leave. */
+function lead(lane, asked, answered, wait, context, ask) {
+  const look = () => {
+    // Somebody who came meanwhile may have taken all along.
+    if (lane.waiting[0] !== asked) return;
+    const wait = waitOf(lane);
+    if (wait === 0) leave(lane, context, ask);
+    else setTimeout(look, wait);
+  };
   const { promise, resolve } = Promise.withResolvers();
   asked.turn = resolve;
-  promise.then(() => {
-    // Somebody who came meanwhile may have taken all along.
-    if (lane.waiting[0] === asked) leave(lane, context, ask);
-  });
+  promise.then(look);
+  setTimeout(look, wait);
   context.waitUntil(answered);
 }
 
@@ -116,26 +139,25 @@ function giveUp(lane, asked) {
 function leave(lane, context, ask) {
   const all = lane.waiting;
   lane.waiting = [];
-  const call = begin(lane);
+  const call = { begun: Date.now() };
+  lane.calls.add(call);
   const told = (outcomeOf) => (outcome) => {
-    end(lane, call);
+    end(lane, call, all.length);
     all.forEach(({ resolve }, n) => resolve(outcomeOf(outcome, n)));
   };
-  const answered = promised(ask.many, all.map(({ item }) => item));
-  context.waitUntil(answered.then(told((answers, n) => answers[n]), told((cause) => cause)));
+  const isOne = all.length === 1;
+  const answered = isOne ? promised(ask.one, all[0].item) : promised(ask.many, all.map(({ item }) => item));
+  context.waitUntil(answered.then(told(isOne ? (answer) => answer : (answers, n) => answers[n]), told(asError)));
 }
 
-/** Whether those who wait may leave: one call at a time, and another where that is slow. */
-function mayLeave({ calls, waiting, trip }) {
-  if (calls.size === 0 || waiting.length >= MOST_WAITING) return true;
+/** A call has come to its end: the first who waits looks whether the next may leave. */
+function end(lane, call, many) {
   const now = Date.now();
-  let youngest = PATIENCE;
-  for (const call of calls) {
-    const age = now - call.since;
-    if (age < 0 || age >= PATIENCE) calls.delete(call);
-    else if (age < youngest) youngest = age;
-  }
-  return calls.size === 0 || (calls.size === 1 && youngest >= BRISK && youngest >= trip / 2);
+  lane.calls.delete(call);
+  lane.trip = since(call.begun, now);
+  lane.ended = now;
+  lane.crowd = many < CROWD ? 0 : many;
+  lane.waiting[0]?.turn?.();
 }
 
 /** What `work` promises, or a promise of what it throws. */
@@ -147,17 +169,6 @@ function promised(work, asked) {
   }
 }
 
-function begin(lane) {
-  const call = { since: Date.now() };
-  lane.calls.add(call);
-  return call;
-}
-
-/** A call has come to its end: those who wait may leave. */
-function end(lane, call) {
-  lane.calls.delete(call);
-  lane.trip = Date.now() - call.since;
-  if (lane.waiting.length > 0) {
-    if (mayLeave(lane)) lane.waiting[0].turn?.();
-  } else if (lane.calls.size === 0 && lane.lanes.get(lane.key) === lane) lane.lanes.delete(lane.key);
+function asError(cause) {
+  return cause instanceof Error ? cause : new Error(`${cause}`);
 }

@@ -1,4 +1,5 @@
 //! Many become one: an object's changes on their way to storage.
 
 pub mod commit;
+pub mod newcomers;
 pub mod refused;

@@ -26,16 +26,21 @@ thread_local! {
     pub static X_MOZ: JsString = "X-Moz".into();
 }
 
+/// The headers of a request.
+pub fn of(request: &Request) -> RequestHeaders {
+    request.headers().unchecked_into()
+}
+
 /// The value of a header.
-pub fn value(request: &Request, name: Name) -> Option<JsString> {
-    let headers: RequestHeaders = request.headers().unchecked_into();
+pub fn value(headers: &RequestHeaders, name: Name) -> Option<JsString> {
     name.with(|name| headers.get(name))
 }
 
 #[wasm_bindgen]
 extern "C" {
+    /// The headers, which are looked up by names that JavaScript has.
     #[wasm_bindgen(extends = Headers, js_name = Headers)]
-    type RequestHeaders;
+    pub type RequestHeaders;
     #[wasm_bindgen(method, js_class = "Headers")]
     fn get(this: &RequestHeaders, name: &JsString) -> Option<JsString>;
 }

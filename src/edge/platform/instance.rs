@@ -57,6 +57,6 @@ extern "C" {
         sent: &Promise,
         post: &JsString,
         reason: Option<u8>,
-        readers: Option<String>,
+        readers: Option<&JsString>,
     ) -> Promise;
 }

@@ -53,7 +53,7 @@ extern "C" {
 
 /// The format that a request asks for.
 pub fn format(request: &Request) -> Format {
-    header::value(request, &header::ACCEPT).map_or(Format::Text, |accept| {
+    header::value(&header::of(request), &header::ACCEPT).map_or(Format::Text, |accept| {
         Format::of_accept(&String::from(&accept))
     })
 }

@@ -34,6 +34,7 @@ pub fn fetch(
 ) -> Result<JsValue, JsValue> {
     let (settings, owners) = site(&env);
     let request = Asked {
+        headers: header::of(&request),
         request,
         settings,
         owners,
@@ -65,6 +66,7 @@ fn site(env: &Env) -> (Rc<Settings>, Rc<Owners>) {
 /// A request with all that it came with.
 struct Asked {
     request: Request,
+    headers: header::RequestHeaders,
     settings: Rc<Settings>,
     owners: Rc<Owners>,
     env: Env,
@@ -81,7 +83,7 @@ impl Asked {
     }
 
     fn value(&self, name: header::Name) -> Option<JsString> {
-        header::value(&self.request, name)
+        header::value(&self.headers, name)
     }
 }
 

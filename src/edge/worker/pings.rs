@@ -4,6 +4,7 @@ use super::Asked;
 use super::ledger::{Ping, outcome_of};
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
+use crate::batch::newcomers::Newcomers;
 use crate::batch::refused::{GATHER, Refused};
 use crate::edge::platform::header::{
     CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, SEC_GPC, SEC_PURPOSE, USER_AGENT, X_MOZ,
@@ -22,7 +23,9 @@ use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::web_sys::console;
 
 thread_local! {
+    static NEWCOMERS: RefCell<Newcomers> = RefCell::default();
     static REFUSED: RefCell<Refused> = const { RefCell::new(Refused::new()) };
+    static ALL_READERS: JsString = "*".into();
 }
 
 impl Asked {
@@ -31,7 +34,7 @@ impl Asked {
         let origin = self.header(&ORIGIN);
         let allowed = |origin: &String| visit::allowed(origin, &self.settings.origins);
         match origin.as_ref().is_none_or(allowed) {
-            true => reply::preflight(self.readers().as_deref()),
+            true => reply::preflight(self.reader_names().as_deref()),
             false => reply::refusal(Error::ForeignOrigin, None),
         }
     }
@@ -52,13 +55,16 @@ impl Asked {
             Err(error) => return self.refusal(error),
         }
         let address = self.value(&CONNECTING_IP);
-        let Some(limit) = self.limit(address.as_ref()) else {
+        let limits = self.limits(address.as_ref());
+        if limits.is_empty() {
             return self.count(&post, id.as_ref(), &signals, address);
-        };
+        }
         let answer = future_to_promise(async move {
-            if is_flood(limit).await {
-                self.refused(Reason::Flood);
-                return self.refusal(Error::TooManyPings);
+            for limit in limits {
+                if is_flood(limit).await {
+                    self.refused(Reason::Flood);
+                    return self.refusal(Error::TooManyPings);
+                }
             }
             self.count(&post, id.as_ref(), &signals, address)
         });
@@ -91,18 +97,24 @@ impl Asked {
         };
         let sent = ping.send(owner, &self.env, &self.context);
         let reason = reason.map(Reason::number);
-        Ok(when_pinged(&sent, &post, reason, self.readers()).into())
+        Ok(when_pinged(&sent, &post, reason, self.readers().as_ref()).into())
     }
 
     fn refusal(&self, error: Error) -> Result<JsValue, JsValue> {
-        reply::refusal(error, self.readers().as_deref()).map(Into::into)
+        reply::refusal(error, self.reader_names().as_deref()).map(Into::into)
     }
 
-    /// Asks the rate limit about an address. Without an address or a limit nothing is a flood.
-    fn limit(&self, address: Option<&JsString>) -> Option<Result<Promise, JsValue>> {
-        let limiter = self.env.unchecked_ref::<Bindings>().limiter()?;
-        let network = visit::network(&String::from(address?));
-        Some(limiter.limit(&by_key(&network)))
+    /// Asks the rate limit about an address, as often as is due. Without an address or a limit nothing is a
+    /// flood.
+    fn limits(&self, address: Option<&JsString>) -> Vec<Result<Promise, JsValue>> {
+        let limiter = self.env.unchecked_ref::<Bindings>().limiter();
+        let Some((limiter, address)) = limiter.zip(address) else {
+            return Vec::new();
+        };
+        let network = visit::network(&String::from(address));
+        let asks = NEWCOMERS.with_borrow_mut(|newcomers| newcomers.asks(&network, Date::now()));
+        let limit = |_| limiter.limit(&by_key(&network));
+        (0..asks).map(limit).collect()
     }
 
     /// Has a refused ping noted, with all that are refused within a second: what the ledger is spared
@@ -125,11 +137,15 @@ impl Asked {
     }
 
     /// The pages that may read the answer to a ping: all, or the one that asks.
-    fn readers(&self) -> Option<String> {
+    fn readers(&self) -> Option<JsString> {
         match self.settings.origins.is_empty() {
-            true => Some("*".to_owned()),
-            false => self.header(&ORIGIN),
+            true => Some(ALL_READERS.with(JsString::clone)),
+            false => self.value(&ORIGIN),
         }
+    }
+
+    fn reader_names(&self) -> Option<String> {
+        self.readers().map(String::from)
     }
 }
 
@@ -172,14 +188,25 @@ fn is_bot(agent: &JsString) -> bool {
     isbot(agent) && !visit::is_curl(&String::from(agent))
 }
 
-/// The list of crawlers, which its keepers follow.
-#[wasm_bindgen(module = "isbot")]
-extern "C" {
-    fn isbot(agent: &JsString) -> bool;
+#[wasm_bindgen(inline_js = "
+import { isbot as look } from 'isbot';
+
+const known = new Map();
+
+/** What the list of crawlers, which its keepers follow, says; the same browser comes again and again. */
+export function isbot(agent) {
+  let answer = known.get(agent);
+  if (answer === undefined) {
+    if (known.size === 100) known.clear();
+    known.set(agent, (answer = look(agent)));
+  }
+  return answer;
 }
 
-#[wasm_bindgen(inline_js = "export const byKey = (key) => ({ key });")]
+export const byKey = (key) => ({ key });
+")]
 extern "C" {
+    fn isbot(agent: &JsString) -> bool;
     #[wasm_bindgen(js_name = byKey)]
     fn by_key(key: &str) -> JsValue;
 }
