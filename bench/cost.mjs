@@ -1,5 +1,6 @@
-// What a million views cost, beside the usual tutorial (tutorial.js): operations counted on bare
-// workerd, times Cloudflare's prices. Prints the table and writes it into the README.
+// What a million views cost, beside the usual tutorial (tutorial.js), and what more of them cost:
+// operations counted on bare workerd, times Cloudflare's prices. Prints the tables and writes them into
+// the README and docs/scale.md.
 //
 // `npm run cost`. A day of a month with a million views runs through the ledger in a minute, by a
 // clock that is set; then 1,000 visitors come at once, and others for two seconds over 64 connections.
@@ -18,12 +19,25 @@ const DAYS = 30;
 const POSTS = 500;
 const CROWD = 1000;
 const CONNECTIONS = 64;
+/** Views a day, how many times the average a peak is, and how many of them a ledger is to get a second then. */
+const TRAFFIC = [100_000, 1_000_000, 10_000_000, 100_000_000, 1_000_000_000];
+const PEAK = 4;
+const PER_LEDGER = 500;
+const MOST_LEDGERS = 64;
+/** What the paid plan is and includes in a month, and what a ledger takes that is awake all the time. */
+const PLAN = 5;
+const INCLUDED = { worker: 10e6, ledger: 1e6, rows: 50e6, writes: 1e6, seconds: 400_000 };
+const LEDGER_SECONDS = (128 / 1024) * 86_400 * DAYS;
+const SECONDS_PRICE = 12.5;
 
 const out = "build/cost";
 run("wrangler", ["deploy", "bench/counted.js", "--dry-run", "--outdir", out]);
-const table = render(await tally(), await tutorial());
-console.log(`\n${table}`);
+const figures = await tally();
+const table = render(figures, await tutorial());
+const traffic = renderTraffic(figures);
+console.log(`\n${table}\n\n${traffic}`);
 writeTable("cost", table);
+writeTable("traffic", traffic, "docs/scale.md");
 process.exit(0);
 
 async function tally() {
@@ -52,7 +66,7 @@ async function tally() {
     const before = await operations(server);
     const views = await pingOver(server, CONNECTIONS);
     const after = await operations(server);
-    return { views, requests: after.requests - before.requests };
+    return { views, requests: after.requests - before.requests, rows: after.rows - before.rows };
   });
   return { isolated, crowd, stream };
 }
@@ -121,4 +135,29 @@ function render({ isolated, crowd, stream }, tutorial) {
 | Workers KV writes for a million views in a month | ${million(ours.writes)} | ${million(theirs.writes)} |
 | **dollars for a million views** | **${dollars(ours).toFixed(2)}** | **${dollars(theirs).toFixed(2)}** |
 | views lost of ${CROWD.toLocaleString("en")} at once | ${crowd.lost} | ${tutorial.lost} |`;
+}
+
+/** What so many views a day take: none of them shares a call or a write, or as many as at 64 connections. */
+function renderTraffic({ isolated, stream }) {
+  const alone = { ledger: isolated.requests / isolated.views, rows: isolated.rows / isolated.views };
+  const together = { ledger: stream.requests / stream.views, rows: stream.rows / stream.views };
+  const number = (n) => Math.ceil(n).toLocaleString("en");
+  const rows = TRAFFIC.map((perDay) => {
+    const peak = (perDay / 86_400) * PEAK;
+    const ledgers = Math.min(Math.ceil(peak / PER_LEDGER), MOST_LEDGERS);
+    const views = perDay * DAYS;
+    const beyond = (used, what) => Math.max(used - INCLUDED[what], 0) / 1e6;
+    const dollars = ({ ledger, rows }) =>
+      PLAN +
+      PRICES.worker * beyond(views, "worker") +
+      PRICES.ledger * beyond(views * ledger, "ledger") +
+      PRICES.rows * beyond(views * rows, "rows") +
+      SECONDS_PRICE * beyond(ledgers * LEDGER_SECONDS, "seconds");
+    const isFree = perDay * Math.max(alone.ledger, alone.rows) <= 100_000;
+    const calls = (each) => number((peak * each) / ledgers);
+    return `| ${perDay.toLocaleString("en")} | ${number(perDay / 86_400)}, ${number(peak)} | ${ledgers} | ${calls(alone.ledger)}, ${calls(together.ledger)} | ${isFree ? "free" : `paid: ${number(dollars(alone))}, ${number(dollars(together))}`} |`;
+  });
+  return `| views a day | a second: average, peak | ledgers | calls a second of a ledger at the peak: alone, together | plan, dollars a month: alone, together |
+| ---: | ---: | ---: | ---: | ---: |
+${rows.join("\n")}`;
 }
