@@ -5,21 +5,54 @@
 import tally, { Ledger as SoundLedger, Counter as Sound } from "../build/fault/src/entry.js";
 import * as rust from "../build/fault/build/tally.js";
 
-/** How often counters were called, and for how many at once. */
+/** How often objects were called, and for how many at once. */
 let calls = 0;
 let largest = 0;
+/** How many milliseconds the ledger is away, and how many calls from now on it never answers. */
+const ledger = { away: 0, hangs: 0 };
 
 export default {
   async fetch(request, env, context) {
     const { pathname, search } = new URL(request.url);
     if (pathname === "/calls") return Response.json({ calls, largest });
+    if (pathname === "/ledger") {
+      for (const [name, value] of new URLSearchParams(search)) ledger[name] = Number(value);
+      largest = 0;
+      return Response.json(ledger);
+    }
     if (pathname === "/caller") return Response.json(await called(env.COUNTERS.getByName(search)));
     if (pathname in storages) return Response.json(await storages[pathname]());
     return tally.fetch(request, env, context);
   },
 };
 
+const never = () => new Promise(() => setInterval(() => {}, 1000));
+const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
 export class Ledger extends SoundLedger {
+  async ping(...ping) {
+    await this.#away();
+    return super.ping(...ping);
+  }
+
+  async skip(...pings) {
+    await this.#away();
+    return super.skip(...pings);
+  }
+
+  /** Takes posts that begin with `bad` for others that cannot be. */
+  async pings(fields) {
+    await this.#away();
+    largest = Math.max(largest, fields.length / 5);
+    return super.pings(fields.map((field, n) => (n % 5 === 0 && field.startsWith("bad") ? "" : field)));
+  }
+
+  async #away() {
+    calls++;
+    if (ledger.away) await sleep(ledger.away);
+    if (ledger.hangs > 0 && ledger.hangs--) await never();
+  }
+
   /** Takes its time for all but the beginning. */
   async exported(ledgers, format, cursor) {
     if (cursor) await new Promise((resolve) => setTimeout(resolve, 5000));
@@ -32,7 +65,7 @@ export class Counter extends Sound {
     return super.fault(way, this.ctx.storage);
   }
 
-  /** An object `far…` takes its time before the instance is needed; `hung…` answers every second time. */
+  /** An object `far…` takes its time before the instance is needed, `100-ms…` less; `hung…` answers every second time. */
   async increment(amount) {
     await this.#away();
     return super.increment(amount);
@@ -47,8 +80,9 @@ export class Counter extends Sound {
   async #away() {
     calls++;
     const { name } = this.ctx.id;
-    if (name.startsWith("far")) await new Promise((resolve) => setTimeout(resolve, 300));
-    if (name.startsWith("hung") && calls % 2 === 0) await new Promise(() => setInterval(() => {}, 1000));
+    if (name.startsWith("far")) await sleep(300);
+    if (name.startsWith("100-ms")) await sleep(100);
+    if (name.startsWith("hung") && calls % 2 === 0) await never();
   }
 }
 
