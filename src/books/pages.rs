@@ -16,7 +16,7 @@ use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::books::event::Event;
 use crate::books::rows::{Rows, key};
-use crate::model::page::{self, Changes, Line, Post};
+use crate::model::page::{self, Changes, Line, Post, Tell};
 use crate::model::place::{Key, Range, find, place};
 use std::collections::BTreeSet;
 
@@ -201,7 +201,7 @@ impl Pages {
         &mut self,
         rows: &impl Rows,
         place: u64,
-        tell: &mut dyn FnMut(&str, &[u8]) -> Result<(), Error>,
+        tell: &mut Tell<'_>,
     ) -> Result<Range, Error> {
         let index = self.index(place);
         self.fill(rows, index, false)?;

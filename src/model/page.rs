@@ -168,12 +168,12 @@ fn bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
+/// What is told of each line of a page: the id, and all of the line. Called through a pointer, so that there is
+/// one walk in the upload and not one for each caller.
+pub type Tell<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Error> + 'a;
+
 /// A page with its changes, passed to `write` line by line, in order.
-pub fn merge(
-    page: &[u8],
-    changes: &Changes,
-    write: &mut dyn FnMut(&str, &[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
+pub fn merge(page: &[u8], changes: &Changes, write: &mut Tell<'_>) -> Result<(), Error> {
     let mut changed = changes.iter().peekable();
     let fresh = |id: &PostId, post: &Post, write: &mut dyn FnMut(&str, &[u8]) -> _| {
         if post.is_empty() {

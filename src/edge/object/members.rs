@@ -133,7 +133,10 @@ impl Inner {
             let begun = match owner {
                 Ok(true) => tally.begin_change(settings, now, random),
                 // What was logged when it was found.
-                Ok(false) => return Ok(tally.put_off_change(now)),
+                Ok(false) => {
+                    tally.put_off_change(now);
+                    return Ok(());
+                }
                 Err(error) => Err(error),
             };
             match begun {
