@@ -1126,8 +1126,8 @@ fn top_lists(lists: &Lists) -> Vec<TopLists> {
 
 /// A ledger that does not lead.
 impl Tally {
-    /// Begins what the lead has granted, which has `published` last what this ledger had at that time. `None` where the ledger is not ready: what was published before is
-    /// still being read, posts are on their way, or the lists are not right yet.
+    /// Begins what the lead has granted, which has `published` last what this ledger had at that time. `None`
+    /// where the ledger is not ready: posts are on their way, or the lists are not right yet.
     pub fn begin_grant(
         &mut self,
         rows: &impl Rows,
@@ -1164,8 +1164,7 @@ impl Tally {
         Ok(Some(Publication { entries, retired }))
     }
 
-    /// What this ledger has for the head, when its publication has ended with so many writes; `None` where
-    /// parts have to be written before.
+    /// What this ledger has for the head, when its publication has ended with so many writes.
     pub fn slice(&mut self, writes: u32, now: Time, settings: &Settings) -> Slice {
         let visible = self.next_visible();
         let is_complete = visible.is_some();
