@@ -23,7 +23,7 @@ deployable("build/fault/deploy", "tests/fault.js");
 say("testing on workerd");
 const all = readdirSync(join(ROOT, "tests")).filter((file) => file.endsWith(".test.mjs"));
 const files = named.length ? named : all.map((file) => `tests/${file}`);
-run("node", ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=180000", "--test-reporter=spec", ...files]);
+run("node", ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=300000", "--test-reporter=spec", ...files]);
 
 function deployable(out, ...main) {
   rmSync(join(ROOT, out), { recursive: true, force: true });
