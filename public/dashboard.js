@@ -248,7 +248,7 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-const tag = `<script defer src="${new URL("/views.js", location.origin)}"></script>`;
+const tag = `<script async src="${new URL("/views.js", location.origin)}"></script>`;
 write(at("tag"), tag);
 at("copy").hidden = !navigator.clipboard;
 at("copy").addEventListener("click", () => {
