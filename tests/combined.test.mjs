@@ -6,7 +6,7 @@ import http from "node:http";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { combined } from "../src/lanes.js";
-import { ping as pingAs, visitor } from "./visitors.mjs";
+import { ping as pingAs, until, visitor } from "./visitors.mjs";
 import { ROOT, request, serve } from "./workerd.mjs";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -119,6 +119,15 @@ describe("pings", () => {
   const upTo = (n, from = 1) => Array.from({ length: n }, (_, i) => from + i);
   const sorted = (numbers) => numbers.toSorted((a, b) => a - b);
 
+  // While the ledger takes over what is in Workers KV, it wants pings of new posts one by one.
+  before(async () => {
+    const made = async () => {
+      const { calls: before } = await calls();
+      await all(20, () => ping("first"));
+      return (await calls()).calls - before;
+    };
+    assert.ok((await until(made, (calls) => calls < 10)) < 10);
+  });
   beforeEach(async () => {
     await ledger();
     await ping((post = `post-${visitors}`));
