@@ -150,7 +150,8 @@ const kv :Workerd.Worker = (
 `;
 }
 
-const agent = new http.Agent({ keepAlive: true, maxSockets: 1000 });
+// workerd closes a connection after 15 s without a request, which a request must not run into.
+const agent = new http.Agent({ keepAlive: true, maxSockets: 1000, timeout: 8000 });
 
 /** Sends a request as it is given, without making a URL of `path` first; answers all of it. */
 export function request(url, path, { method = "GET", headers = {}, body } = {}) {
