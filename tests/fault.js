@@ -8,8 +8,11 @@ import * as rust from "../build/fault/build/tally.js";
 /** How often objects were called, and for how many at once. */
 let calls = 0;
 let largest = 0;
-/** How many milliseconds the ledger is away, and how many calls from now on it never answers. */
-const ledger = { away: 0, hangs: 0 };
+/**
+ * How many milliseconds the ledger is away, how many calls from now on it never answers, and of how many the
+ * answer is lost.
+ */
+const ledger = { away: 0, hangs: 0, loses: 0 };
 
 export default {
   async fetch(request, env, context) {
@@ -44,7 +47,9 @@ export class Ledger extends SoundLedger {
   async pings(fields) {
     await this.#away();
     largest = Math.max(largest, fields.length / 5);
-    return super.pings(fields.map((field, n) => (n % 5 === 0 && field.startsWith("bad") ? "" : field)));
+    const answers = await super.pings(fields.map((field, n) => (n % 5 === 0 && field.startsWith("bad") ? "" : field)));
+    if (ledger.loses > 0 && ledger.loses--) throw new Error("the answer is lost");
+    return answers;
   }
 
   async #away() {
@@ -66,6 +71,11 @@ export class Counter extends Sound {
   }
 
   /** An object `far…` takes its time before the instance is needed, `100-ms…` less; `hung…` answers every second time. */
+  async getCounterValue() {
+    await this.#away();
+    return super.getCounterValue();
+  }
+
   async increment(amount) {
     await this.#away();
     return super.increment(amount);
@@ -74,7 +84,9 @@ export class Counter extends Sound {
   async incrementEach(amounts) {
     await this.#away();
     largest = Math.max(largest, amounts.length);
-    return super.incrementEach(amounts);
+    const counts = await super.incrementEach(amounts);
+    if (this.ctx.id.name.startsWith("far-lost")) throw new Error("the answer is lost");
+    return counts;
   }
 
   async #away() {
