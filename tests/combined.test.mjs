@@ -111,7 +111,7 @@ test("where whoever made the call leaves, and whoever was to make the next, the 
 
 test("a call whose answer is lost is not made again", async () => {
   const answers = await all(50, () => increment("far-lost"));
-  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(49).fill(503)]);
+  assert.ok(answers.every(({ status }) => status === 503));
   assert.equal(counted(await get("/?name=far-lost")), 50);
 });
 
@@ -258,9 +258,9 @@ describe("pings", () => {
   });
 
   test("a call whose answer is lost is not made again", async () => {
-    await ledger("loses=9");
+    await ledger("loses=50");
     const answers = await all(50, () => ping(post));
-    assert.deepEqual(sorted(answers.map(({ status }) => status)), [200, ...Array(49).fill(503)]);
+    assert.ok(answers.every(({ status }) => status === 503));
     await ledger("loses=0");
     assert.equal((await ping(post)).told.views, 1 + 50 + 1);
   });
