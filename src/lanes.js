@@ -29,10 +29,11 @@ const GATHER = 4;
 const MOST_LANES = 1000;
 
 const counters = new Map();
+const reads = new Map();
 const ledgers = new Map();
 
 /** One object, because wasm-bindgen imports a module anew for every function that it need not wrap. */
-export const calls = { increment, ping };
+export const calls = { increment, read, ping };
 
 /**
  * For Rust: adds `amount` to the counter `name`; a promise of its count then, NaN where that would leave
@@ -43,6 +44,14 @@ function increment(namespace, name, amount, context) {
     one: (amount) => namespace.getByName(name).increment(amount),
     many: (amounts) => namespace.getByName(name).incrementEach(Float64Array.from(amounts)),
   });
+}
+
+/** For Rust: a promise of the count of the counter `name`, or of the error. */
+function read(namespace, name, context) {
+  const one = () => namespace.getByName(name).getCounterValue();
+  // One count is that of all who asked before.
+  const many = async (items) => items.fill(await one());
+  return combined(reads, name, undefined, context, { one, many });
 }
 
 /**

@@ -84,10 +84,8 @@ pub fn fetch(request: Request, env: Env, context: Context) -> Result<JsValue, Js
         Ok(Route::Counter(name, action)) => {
             let format = reply::format(&request);
             let name = JsString::from(name.as_str());
-            match counter::call(&env, &name, action, &context) {
-                Ok(call) => return Ok(answer(&call, &name, format).into()),
-                Err(error) => reply::error(format, error),
-            }
+            let call = counter::call(&env, &name, action, &context);
+            return Ok(answer(&call, &name, format).into());
         }
         Ok(Route::Views(views)) => return views::fetch(views, request, env, context),
         Err(error) if route::is_of_views(&url) => reply::refusal(error, Some("*")),

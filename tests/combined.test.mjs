@@ -47,6 +47,22 @@ test("each amount is counted as if it came alone", async () => {
   }
 });
 
+test("reads share calls too, and each tells all that was counted before", async () => {
+  await increment("far-read", 5);
+  const before = await calls();
+  const first = all(100, () => get("/?name=far-read"));
+  await sleep(350);
+  const counting = increment("far-read", 7);
+  const second = all(100, () => get("/?name=far-read"));
+  assert.equal(counted(await counting), 12);
+  const third = await all(100, () => get("/?name=far-read"));
+  assert.ok((await first).every((answer) => counted(answer) === 5));
+  assert.ok((await second).every((answer) => [5, 12].includes(counted(answer))));
+  assert.ok(third.every((answer) => counted(answer) === 12));
+  const after = await calls();
+  assert.ok(after.calls - before.calls <= 10, `${after.calls - before.calls} calls`);
+});
+
 test("one that leaves the range fails alone", async () => {
   await increment("far-range", MAX - 10);
   const answers = await all(30, (n) => increment("far-range", n % 3 ? 1000 : n === 0 ? 1 : -1));
@@ -86,6 +102,17 @@ test("clients that leave harm nobody: 600 at once, two of three leave, the first
     assert.ok(Date.now() - begun < 1000, "the lane is free");
     assert.ok(last - before > 200 && last - before <= 601, `${last - before}`);
   }
+});
+
+test("where whoever made the call leaves, and whoever was to make the next, the others are served", async () => {
+  await increment("far-leaders");
+  await areServed(() => increment("far-leaders"), "/increment?name=far-leaders");
+});
+
+test("a call whose answer is lost is not made again", async () => {
+  const answers = await all(50, () => increment("far-lost"));
+  assert.ok(answers.every(({ status }) => status === 503));
+  assert.equal(counted(await get("/?name=far-lost")), 50);
 });
 
 test("a call that never answers: those who wait are told so within 5 s, and the next are served", async () => {
@@ -214,6 +241,9 @@ describe("pings", () => {
     }
   });
 
+  test("where whoever made the call leaves, and whoever was to make the next, the others are served", () =>
+    areServed(() => ping(post), `/views/${post}`, { method: "POST", headers: visitor(visitors++) }));
+
   test("where the object breaks, those who wait are told at once, and the next are served", async () => {
     const begun = Date.now();
     const waiting = all(20, () => ping(post));
@@ -225,6 +255,14 @@ describe("pings", () => {
     const { status, told } = await ping(post);
     assert.equal(status, 200);
     assert.ok(told.views <= 22);
+  });
+
+  test("a call whose answer is lost is not made again", async () => {
+    await ledger("loses=50");
+    const answers = await all(50, () => ping(post));
+    assert.ok(answers.every(({ status }) => status === 503));
+    await ledger("loses=0");
+    assert.equal((await ping(post)).told.views, 1 + 50 + 1);
   });
 
   test("a call that never answers: all are told so within 5 s, the next are served, and nothing counts twice", async () => {
@@ -316,6 +354,19 @@ describe("a lane", () => {
   });
 });
 
+/** The first two leave while the call of the first is on its way, and nobody comes later than that. */
+async function areServed(ask, path, options) {
+  const left = [leaving(path, 100, options)];
+  await sleep(10);
+  left.push(leaving(path, 100, options));
+  await sleep(10);
+  const begun = Date.now();
+  const answers = await all(10, ask);
+  assert.ok(answers.every(({ status }) => status === 200), `${answers.map(({ status }) => status)}`);
+  assert.ok(Date.now() - begun < 2000, `${Date.now() - begun} ms`);
+  await Promise.all(left);
+}
+
 /** 300 readers who come one by one over three seconds: half of them wait for less than 150 ms. */
 async function isQuick(ask) {
   const waits = await all(300, async () => {
@@ -328,12 +379,15 @@ async function isQuick(ask) {
   assert.ok(median >= 100 && median < 150, `${median} ms`);
 }
 
-/** A client that closes its connection after so many milliseconds, if it has no answer then. */
+/**
+ * A client that resets its connection after so many milliseconds, if it has no answer then: workerd cancels
+ * the request at once. One that only closes it is noticed when it is answered.
+ */
 function leaving(path, after, options = {}) {
   const { hostname, port } = new URL(tally.url);
   return new Promise((resolve) => {
     const sent = http.request({ hostname, port, path, agent: false, ...options }, (answer) => answer.resume().on("end", resolve));
     sent.on("error", resolve).end();
-    setTimeout(() => sent.destroy(), after);
+    setTimeout(() => sent.socket?.resetAndDestroy(), after);
   });
 }

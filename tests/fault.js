@@ -8,8 +8,11 @@ import * as rust from "../build/fault/build/tally.js";
 /** How often objects were called, and for how many at once. */
 let calls = 0;
 let largest = 0;
-/** How many milliseconds the ledger is away, and how many calls from now on it never answers. */
-const ledger = { away: 0, hangs: 0 };
+/**
+ * How many milliseconds the ledger is away, how many calls from now on it never answers, and of how many the
+ * answer is lost.
+ */
+const ledger = { away: 0, hangs: 0, loses: 0 };
 
 export default {
   async fetch(request, env, context) {
@@ -26,13 +29,18 @@ export default {
   },
 };
 
+function lost(answer) {
+  if (ledger.loses > 0 && ledger.loses--) throw new Error("the answer is lost");
+  return answer;
+}
+
 const never = () => new Promise(() => setInterval(() => {}, 1000));
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 export class Ledger extends SoundLedger {
   async ping(...ping) {
     await this.#away();
-    return super.ping(...ping);
+    return lost(await super.ping(...ping));
   }
 
   async skip(...pings) {
@@ -44,7 +52,7 @@ export class Ledger extends SoundLedger {
   async pings(fields) {
     await this.#away();
     largest = Math.max(largest, fields.length / 5);
-    return super.pings(fields.map((field, n) => (n % 5 === 0 && field.startsWith("bad") ? "" : field)));
+    return lost(await super.pings(fields.map((field, n) => (n % 5 === 0 && field.startsWith("bad") ? "" : field))));
   }
 
   async #away() {
@@ -66,15 +74,25 @@ export class Counter extends Sound {
   }
 
   /** An object `far…` takes its time before the instance is needed, `100-ms…` less; `hung…` answers every second time. */
+  async getCounterValue() {
+    await this.#away();
+    return super.getCounterValue();
+  }
+
   async increment(amount) {
     await this.#away();
-    return super.increment(amount);
+    return this.#lost(await super.increment(amount));
   }
 
   async incrementEach(amounts) {
     await this.#away();
     largest = Math.max(largest, amounts.length);
-    return super.incrementEach(amounts);
+    return this.#lost(await super.incrementEach(amounts));
+  }
+
+  #lost(answer) {
+    if (this.ctx.id.name.startsWith("far-lost")) throw new Error("the answer is lost");
+    return answer;
   }
 
   async #away() {

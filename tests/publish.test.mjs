@@ -151,6 +151,17 @@ describe("publishing", { concurrency: true }, () => {
     }));
 });
 
+test("where Workers KV never answers from the start, the first pings wait three seconds for it, and count", () =>
+  alone({}, async (tally) => {
+    await tally.kv("PUT", "/mode/stall");
+    const start = Date.now();
+    const first = await Promise.all(upTo(20).map((n) => ping(tally, "a", n)));
+    assert.deepEqual(first.map(({ told }) => told.views).sort((a, b) => a - b), upTo(20));
+    const took = Date.now() - start;
+    assert.ok(2500 <= took && took <= 5000, `${took} ms`);
+    await counts(tally, "a", 21);
+  }));
+
 test("a reader waits three seconds for Workers KV, and then has the last copy at once", () =>
   alone({ vars: { PUBLISH_SECONDS: 10 } }, async (tally) => {
     await counts(tally, "a", 1);

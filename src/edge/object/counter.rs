@@ -4,9 +4,9 @@
 //! counter example does, so that either continues where the other stopped.
 //!
 //! Over RPC it answers `increment(amount = 1)`, `decrement(amount = 1)` and `getCounterValue()`
-//! with the count, and `incrementEach(amounts)` with a `Float64Array` of the counts after each. It rejects with a `TypeError` where the amount is not an integer within
-//! ±(2^53 − 1), and with a `RangeError` where the count would leave that range; neither changes
-//! anything. Over HTTP (`stub.fetch`) `/increment`, `/decrement` and `/` answer the bare count.
+//! with the count, and `incrementEach(amounts)` with a `Float64Array` of the counts after each. It rejects
+//! with a `TypeError` where the amount is not an integer within ±(2^53 − 1), and with a `RangeError` where
+//! the count would leave that range (`incrementEach` answers NaN there); neither changes anything. Over HTTP (`stub.fetch`) `/increment`, `/decrement` and `/` answer the bare count.
 //!
 //! A call is answered only after the write that holds its increment, see [`crate::batch::commit`].
 //! Memory is a cache: an evicted or restarted object reads `value` again.

@@ -1,8 +1,8 @@
 //! Workers KV, in the namespace `VIEWS`: what the ledger publishes and everybody reads. Its keys are
 //! listed in [`crate::published::head`].
 //!
-//! Every call is given up after [`PATIENCE`], and a reader's, for whom a page waits, after
-//! [`READER_PATIENCE`].
+//! Every call is given up after [`PATIENCE`], and one that a page or a ping waits for after
+//! [`READER_PATIENCE`], before the ping itself is given up (`src/lanes.js`).
 
 use crate::base::count::parse_views;
 use crate::base::error::Error;
@@ -16,7 +16,7 @@ use worker::web_sys::console;
 
 /// How long Workers KV may take for an answer, in milliseconds.
 const PATIENCE: u32 = 10_000;
-/// How long it may take for a reader.
+/// How long it may take for a reader, or for what a ping needs.
 pub const READER_PATIENCE: u32 = 3_000;
 /// The most keys that are read at once.
 const MOST_KEYS: usize = 100;
@@ -26,7 +26,7 @@ const SECTION: u32 = 500;
 impl Namespace {
     /// The bytes of a key, if there are any.
     pub async fn bytes(&self, key: &str) -> Result<Option<Vec<u8>>, Error> {
-        bytes(done(self.get(key, "arrayBuffer")).await?)
+        bytes(done_in(READER_PATIENCE, self.get(key, "arrayBuffer")).await?)
     }
 
     /// The same for a reader, who can do with what is up to half a minute old.
@@ -58,7 +58,7 @@ impl Namespace {
 
     /// The entry of one post.
     pub async fn entry(&self, post: &PostId) -> Result<Found, Error> {
-        let value = done(self.get(post.as_str(), "text")).await?;
+        let value = done_in(READER_PATIENCE, self.get(post.as_str(), "text")).await?;
         Ok(found(&value))
     }
 }

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::base::count::Count;
 use crate::base::error::Error;
-use crate::edge::platform::rpc::{from_js, unavailable};
+use crate::edge::platform::rpc::from_js;
 use crate::http::route::Action;
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -13,21 +13,13 @@ use worker::js_sys::{JsString, Promise};
 /// [`counted`] reads what it comes to.
 ///
 /// Nothing is asked twice: an increment whose answer was lost may have counted.
-pub fn call(
-    env: &Env,
-    name: &JsString,
-    action: Action,
-    context: &Context,
-) -> Result<Promise, Error> {
+pub fn call(env: &Env, name: &JsString, action: Action, context: &Context) -> Promise {
     let bindings: &Bindings = env.unchecked_ref();
     let counters = bindings.counters();
     match action {
-        Action::Head | Action::Read => {
-            let stub = counters.get_by_name(name).map_err(unavailable)?;
-            stub.get_counter_value().map_err(unavailable)
-        }
-        Action::Increment(amount) => Ok(increment(&counters, name, amount.number(), context)),
-        Action::Decrement(amount) => Ok(increment(&counters, name, (-amount).number(), context)),
+        Action::Head | Action::Read => read(&counters, name, context),
+        Action::Increment(amount) => increment(&counters, name, amount.number(), context),
+        Action::Decrement(amount) => increment(&counters, name, (-amount).number(), context),
     }
 }
 
@@ -47,6 +39,9 @@ extern "C" {
     /// NaN where it would leave the range.
     #[wasm_bindgen(js_namespace = calls)]
     fn increment(counters: &Namespace, name: &JsString, amount: f64, context: &Context) -> Promise;
+    /// A promise of the count, for all who ask meanwhile.
+    #[wasm_bindgen(js_namespace = calls)]
+    fn read(counters: &Namespace, name: &JsString, context: &Context) -> Promise;
 }
 
 #[wasm_bindgen]
@@ -58,11 +53,4 @@ extern "C" {
 
     /// The binding.
     type Namespace;
-    #[wasm_bindgen(method, catch, js_name = getByName)]
-    fn get_by_name(this: &Namespace, name: &JsString) -> Result<Stub, JsValue>;
-
-    /// A stub of a counter.
-    type Stub;
-    #[wasm_bindgen(method, catch, js_name = getCounterValue)]
-    fn get_counter_value(this: &Stub) -> Result<Promise, JsValue>;
 }
