@@ -10,8 +10,8 @@ use crate::published::head::{Place, Published};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// What became of a ping: the post's views, and why it was not counted, if it was not.
-pub fn ping(post: &PostId, views: u64, reason: Option<Reason>) -> String {
+/// What became of a ping: the post's views, where they may be told, and why it was not counted, if it was not.
+pub fn ping(post: &PostId, views: Option<u64>, reason: Option<Reason>) -> String {
     json(&Ping {
         post: post.as_str(),
         views,
@@ -23,7 +23,8 @@ pub fn ping(post: &PostId, views: u64, reason: Option<Reason>) -> String {
 #[derive(Serialize)]
 struct Ping<'a> {
     post: &'a str,
-    views: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views: Option<u64>,
     counted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,

@@ -4,6 +4,7 @@ use crate::base::count::Amount;
 use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
+use crate::base::settings::Read;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
@@ -121,6 +122,18 @@ pub fn is_of_views(url: &str) -> bool {
 }
 
 impl Views {
+    /// What is read, if anything is.
+    pub fn read(&self) -> Option<Read> {
+        match self {
+            Views::Post(_) | Views::Posts(_) => Some(Read::Views),
+            Views::Top { .. } => Some(Read::Top),
+            Views::History(..) => Some(Read::History),
+            Views::Stats => Some(Read::Stats),
+            Views::Badge(..) => Some(Read::Badge),
+            Views::Preflight | Views::Ping(..) | Views::Owner(_) => None,
+        }
+    }
+
     fn of(method: &str, target: &Target) -> Result<Self, Error> {
         let path = &*target.path;
         match (method, path) {

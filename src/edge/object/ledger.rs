@@ -940,7 +940,7 @@ pub fn settings(env: &Env) -> Settings {
         value.as_string().or_else(number)
     };
     Settings::parse(var, |name| {
-        worker::console_error!("{name} has a value that it cannot have; the default is used");
+        worker::console_error!("{name} has a value that it cannot have; see the README");
     })
 }
 

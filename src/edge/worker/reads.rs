@@ -48,6 +48,11 @@ thread_local! {
 
 impl Asked {
     pub(super) fn read(self, views: Views) -> Result<JsValue, JsValue> {
+        if self.is_private(&views)
+            && let Err(error) = self.authorize()
+        {
+            return reply::refusal(error, Some("*")).map(Into::into);
+        }
         if let Views::Top { prefix, .. } = &views
             && !prefix.is_empty()
             && !self.settings.lists.contains(prefix)
@@ -67,11 +72,25 @@ impl Asked {
         }))
     }
 
+    /// Whether only the owner may read it.
+    fn is_private(&self, views: &Views) -> bool {
+        views
+            .read()
+            .is_some_and(|read| !self.settings.public.has(read))
+    }
+
+    fn reply(&self, views: &Views, answer: &reply::Published) -> Reply {
+        match self.is_private(views) {
+            true => answer.private(),
+            false => answer.reply(self.header(&IF_NONE_MATCH).as_deref()),
+        }
+    }
+
     /// The answer that what is in memory gives, if it does.
     fn tell(&self, views: &Views, read: &Rc<Read>) -> Option<Reply> {
         let now = Time::from_millis(Date::now());
         if let Some(answer) = read.last_answer(views, now) {
-            return Some(answer.reply(self.header(&IF_NONE_MATCH).as_deref()));
+            return Some(self.reply(views, &answer));
         }
         let known = known_of(views, |post| match read.total(views, post) {
             Some(total) => Ok(Some(total)),
@@ -117,7 +136,7 @@ impl Asked {
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
         let answer = read.answer(views, known, now, self.max_age(read))?;
-        answer.reply(self.header(&IF_NONE_MATCH).as_deref())
+        self.reply(views, &answer)
     }
 
     /// How long what was read is taken for the newest: a tenth of the time between two publications, and
