@@ -171,6 +171,26 @@ struct AdoptedStats {
     left: u32,
 }
 
+/// How old what readers get is, in seconds, and since when publishing has failed, if it does.
+pub fn health(published: Time, oldest: Time, failing: Option<Time>, now: Time) -> String {
+    let is_published = published > Time::default();
+    let age = |since: Time| is_published.then(|| since.distance(now));
+    json(&Health {
+        published: is_published.then(|| published.to_string()),
+        age: age(published),
+        oldest_age: age(oldest),
+        failing: failing.map(|since| since.to_string()),
+    })
+}
+
+#[derive(Serialize)]
+struct Health {
+    published: Option<String>,
+    age: Option<u32>,
+    oldest_age: Option<u32>,
+    failing: Option<String>,
+}
+
 /// How many records an import brought.
 pub fn imported(posts: usize) -> String {
     json(&Imported { posts })

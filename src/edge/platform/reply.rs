@@ -211,6 +211,11 @@ pub fn private(body: &str) -> Reply {
     respond(200, &body.into(), &[PRIVATE, (TYPE, JSON)])
 }
 
+/// The answer to a monitor.
+pub fn health(status: u16, body: &str) -> Reply {
+    respond(status, &body.into(), &[NO_STORE, (TYPE, JSON)])
+}
+
 /// All records, as a file.
 pub fn export(format: portable::Format, body: &JsValue) -> Reply {
     let file = format!("attachment; filename=\"tally.{}\"", format.name());

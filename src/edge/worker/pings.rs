@@ -12,6 +12,7 @@ use crate::edge::platform::header::{
     SEC_PURPOSE, USER_AGENT, X_MOZ,
 };
 use crate::edge::platform::instance::{bound, when_pinged};
+use crate::edge::platform::log;
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
@@ -135,6 +136,7 @@ impl Asked {
         let report = future_to_promise(async move {
             JsFuture::from(sleep(GATHER)).await?;
             for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
+                log::event("refused", &[(reason.name(), pings.into())]);
                 // What cannot be noted was logged.
                 let _ = ledgers.skip(reason, pings).await;
             }

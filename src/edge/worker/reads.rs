@@ -104,12 +104,24 @@ impl Asked {
         }
     }
 
+    /// The head, from memory or from Workers KV.
+    async fn head(&self) -> Result<Rc<Read>, Error> {
+        match self.old_enough() {
+            Some(read) => Ok(read),
+            None => self.refreshed().await,
+        }
+    }
+
+    /// When the head was published, and since when the oldest post in it is behind.
+    pub(super) async fn published(&self) -> Result<(Time, Time), Error> {
+        let read = self.head().await?;
+        let summary = &read.published.head.summary;
+        Ok((summary.published, summary.oldest))
+    }
+
     /// The answer, with what has to be read from Workers KV for it.
     async fn look_up(&self, views: &Views) -> Result<Reply, Error> {
-        let read = match self.old_enough() {
-            Some(read) => read,
-            None => self.refreshed().await?,
-        };
+        let read = self.head().await?;
         if matches!(views, Views::Stats) && read.refused.get().is_none() {
             let notice = self.views().text(REFUSED).await.ok().flatten();
             let since = notice.and_then(|since| since.parse().ok());
