@@ -70,13 +70,19 @@ async function answer(cloud, asked, query, body, headers) {
       cloud.assets = Object.keys(manifest);
       return { result: { jwt: "all-is-there", buckets: [] } };
     }
-    case "PUT /workers/scripts/NAME": {
+    // The second is for a Worker that is there and needs no migration.
+    case "PUT /workers/scripts/NAME":
+    case "POST /workers/scripts/NAME/versions": {
       const form = await new Response(body, { headers: { "Content-Type": headers["content-type"] } }).formData();
       const { bindings, migrations, main_module: main } = JSON.parse(form.get("metadata"));
       const modules = [...form.keys()].filter((key) => key !== "metadata");
       workers.set(name, { bindings, migrations, tag: migrations?.new_tag ?? worker?.tag, main, modules, secrets: worker?.secrets ?? {} });
-      return { result: { id: name, deployment_id: randomUUID(), startup_time_ms: 5, entry_point: main } };
+      return { result: { id: randomUUID(), deployment_id: randomUUID(), startup_time_ms: 5, entry_point: main, metadata: {}, resources: { script: { etag: "" }, script_runtime: {} } } };
     }
+    case "POST /workers/scripts/NAME/deployments":
+      return { result: { id: randomUUID() } };
+    case "PATCH /workers/scripts/NAME/script-settings":
+      return { result: {} };
     case "GET /workers/workers/NAME":
       return worker ? { result: { subdomain: { enabled: true, previews_enabled: true } } } : { failure: ERRORS.missing };
     case "POST /workers/scripts/NAME/subdomain":

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { after, before, beforeEach, describe, test } from "node:test";
+import { afterEach, before, beforeEach, describe, test } from "node:test";
 import { ACCOUNT, LOGIN, startCloudflare } from "./cloudflare.mjs";
 import { bareMachine, release, run, unpacked } from "./packed.mjs";
 import { temporaryFolder } from "./workerd.mjs";
@@ -17,7 +17,7 @@ describe("a deployment", { timeout: 240_000 }, () => {
     machine = bareMachine();
   });
   beforeEach(async () => (cloud = await startCloudflare()));
-  after(() => cloud?.stop());
+  afterEach(() => cloud.stop());
 
   /** A fresh checkout of a Tally's folder. */
   function checkout(change = (settings) => settings) {
@@ -34,7 +34,8 @@ describe("a deployment", { timeout: 240_000 }, () => {
     return run(process.execPath, [join(folder, "bin/tally.js"), ...args], { cwd: project, env: { ...machine.env, ...login, ...env } });
   }
 
-  const boundTo = () => cloud.workers.get("tally").bindings.find(({ name }) => name === "VIEWS").namespace_id;
+  const binding = () => cloud.workers.get("tally").bindings.find(({ name }) => name === "VIEWS");
+  const boundTo = () => binding().namespace_id;
 
   test("makes a namespace, tells the address, and leaves the folder as it was", async () => {
     const project = checkout();
@@ -71,7 +72,7 @@ describe("a deployment", { timeout: 240_000 }, () => {
     cloud.namespaces.push(...others, { id: "f".repeat(32), title: "tally-views" });
     assert.equal((await tally(checkout(), ["deploy"])).status, 0);
     assert.equal(boundTo(), "f".repeat(32));
-    cloud.workers.get("tally").bindings.find(({ name }) => name === "VIEWS").namespace_id = others[7].id;
+    binding().namespace_id = others[7].id;
     assert.equal((await tally(checkout(), ["deploy"])).status, 0);
     assert.equal(boundTo(), others[7].id);
     assert.equal(cloud.namespaces.length, 231);
@@ -154,7 +155,8 @@ describe("a deployment", { timeout: 240_000 }, () => {
   });
 
   test("without Cloudflare, or without a wrangler.toml, says so", async () => {
-    const away = await tally(checkout(), ["deploy"], { CLOUDFLARE_API_BASE_URL: "http://127.0.0.1:1" });
+    await cloud.stop();
+    const away = await tally(checkout(), ["deploy"]);
     assert.equal(away.status, 3);
     assert.match(away.stderr, /^tally: Cloudflare does not answer \(ECONNREFUSED\); nothing was uploaded/m);
     const nowhere = await tally(temporaryFolder(), ["deploy"]);

@@ -3,7 +3,7 @@
 // one, and fails where an earlier deployment has made it already.
 
 import { randomBytes } from "node:crypto";
-import { Failure, say, unreachable, usage } from "./failure.js";
+import { Failure, reasonOf, say, unreachable, usage } from "./failure.js";
 import { remember, remembered, wrangler } from "./project.js";
 
 const PATIENCE = 30_000;
@@ -112,7 +112,7 @@ export class Cloudflare {
       response = await fetch(base + path, { ...options, headers, signal: AbortSignal.timeout(PATIENCE) });
       answer = await response.json();
     } catch (error) {
-      const reason = response ? response.status : (error.cause?.code ?? error.message);
+      const reason = response ? response.status : reasonOf(error);
       throw unreachable(`Cloudflare does not answer (${reason}); nothing was uploaded, run the command again later`);
     }
     if (answer.success) return answer;

@@ -15,6 +15,9 @@ export class Failure extends Error {
 export const usage = (message) => new Failure(message, { code: "usage", exit: EXIT.usage });
 export const unreachable = (message) => new Failure(message, { code: "unreachable", exit: EXIT.unreachable });
 
+/** Why a fetch failed, in a word. */
+export const reasonOf = (error) => error.cause?.code ?? error.cause?.message ?? error.message;
+
 /** Tells the person how it goes. Standard output is for results, so this goes to standard error. */
 export function say(text) {
   console.error(`tally: ${text}`);

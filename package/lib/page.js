@@ -1,7 +1,7 @@
 // A page as public/views.js sees it: the tag, the post that it counts, and the page's policy.
 
 import { parse } from "parse5";
-import { Failure, unreachable, usage } from "./failure.js";
+import { Failure, reasonOf, unreachable, usage } from "./failure.js";
 
 const PATIENCE = 15_000;
 const MOST_BYTES = 4 << 20;
@@ -30,7 +30,7 @@ async function get(address) {
     }
     return { response, html: Buffer.concat(chunks).toString() };
   } catch (error) {
-    throw unreachable(`${address} does not answer (${error.cause?.code ?? error.message})`);
+    throw unreachable(`${address} does not answer (${reasonOf(error)})`);
   }
 }
 

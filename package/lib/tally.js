@@ -1,6 +1,6 @@
 // A Tally, over HTTP.
 
-import { Failure, unreachable } from "./failure.js";
+import { Failure, reasonOf, unreachable } from "./failure.js";
 
 /** How long a read may take, in milliseconds. */
 const PATIENCE = 10_000;
@@ -57,7 +57,7 @@ export class Tally {
 
   /** That it does not answer, or not as Tally does. */
   silence(error) {
-    return unreachable(`${this.at("/").origin} does not answer as Tally does (${error.cause?.code ?? error.message})`);
+    return unreachable(`${this.at("/").origin} does not answer as Tally does (${reasonOf(error)})`);
   }
 }
 

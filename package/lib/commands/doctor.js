@@ -1,7 +1,7 @@
 // `tally doctor PAGE`: whether a page's views are counted, and if not, why. It counts nothing itself.
 
 import { createHash } from "node:crypto";
-import { Failure } from "../failure.js";
+import { Failure, reasonOf } from "../failure.js";
 import { isWanted, postOf, readPage } from "../page.js";
 import { forbids, policies } from "../policy.js";
 import { Tally, digits } from "../tally.js";
@@ -61,7 +61,7 @@ async function loading({ src, attributes }) {
     response = await fetch(src, { signal: AbortSignal.timeout(10_000) });
     body = Buffer.from(await response.arrayBuffer());
   } catch (error) {
-    return { message: `${src} does not load (${error.cause?.code ?? error.message})`, fix: "Check the address in the tag; `tally status` tells whether the Worker is up." };
+    return { message: `${src} does not load (${reasonOf(error)})`, fix: "Check the address in the tag; `tally status` tells whether the Worker is up." };
   }
   if (!response.ok || !/javascript/.test(response.headers.get("Content-Type") ?? "")) {
     return { message: `${src} answers ${response.status}, and not with a script`, fix: "Check the address in the tag; `tally deploy` says where your Tally is." };

@@ -3,7 +3,7 @@
 import { createWriteStream, renameSync, rmSync } from "node:fs";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { Failure } from "../failure.js";
+import { Failure, reasonOf } from "../failure.js";
 
 /** How long a large site may take, in milliseconds. */
 const PATIENCE = 600_000;
@@ -23,7 +23,7 @@ export async function exportAll(tally, { format, output }) {
     const bytes = await write(answer.body, output);
     return { data: { url: tally.url, file: output, bytes }, text: `${output} (${bytes} bytes)` };
   } catch (error) {
-    throw new Failure(`the export broke off (${error.cause?.code ?? error.message})`);
+    throw new Failure(`the export broke off (${reasonOf(error)})`);
   }
 }
 
