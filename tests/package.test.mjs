@@ -73,7 +73,7 @@ test("the package's settings are those of wrangler.toml, each with a comment", (
   const { main, no_bundle: isBundled, assets, ...packed } = parse(text);
   const { main: _, assets: __, build: ___, minify: ____, keep_names: _____, ...sources } = parse(own);
   assert.deepEqual(packed, sources);
-  assert.deepEqual([main, isBundled, assets], ["node_modules/tally-worker/worker/entry.js", true, { directory: "node_modules/tally-worker/public" }]);
+  assert.deepEqual([main, isBundled, { ...assets }], ["node_modules/tally-worker/worker/entry.js", true, { directory: "node_modules/tally-worker/public" }]);
   for (const name of Object.keys(packed.vars)) assert.match(text, new RegExp(`^# .+\\n${name} = `, "m"));
   const { cloudflare } = JSON.parse(readFileSync(join(made, "button/package.json"), "utf8"));
   assert.deepEqual(Object.keys(cloudflare.bindings), Object.keys(packed.vars));
@@ -144,13 +144,9 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
     assert.doesNotMatch(output, /custom build/i);
   });
 
-  test("is left with nothing but its own files", async () => {
-    await succeeds("npm", ["uninstall", "tally-worker", "--no-audit", "--no-fund"], folder);
-    for (const name of ["tally-worker", "wrangler", ".bin/tally"]) assert.equal(existsSync(join(folder, "node_modules", name)), false, name);
-  });
-
   test("is not made over another, nor of a wrong address", async () => {
-    const init = (...args) => run("npx", ["--yes", "--package", `file:${tarball}`, "tally", "init", ...args], { cwd: parent, env: machine.env });
+    const command = join(folder, "node_modules/tally-worker/bin/tally.js");
+    const init = (...args) => run(process.execPath, [command, "init", ...args, "--no-install"], { cwd: parent, env: machine.env });
     const settings = readFileSync(join(folder, "wrangler.toml"), "utf8");
     const again = await init("my-tally", "--yes");
     assert.equal(again.status, 1);
@@ -159,11 +155,17 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
     for (const site of ["blog.example", "ftp://blog.example", "https://me:secret@blog.example", "https://blog.example/?a=1"]) {
       assert.equal((await init("other", "--site", site, "--yes")).status, 2, site);
     }
+    assert.equal((await init("other", "--name", "not a name", "--yes")).status, 2);
     // Nobody is there to be asked.
     const silent = await init("other");
     assert.equal(silent.status, 2);
     assert.match(silent.stderr, /name the site with --site/);
     assert.equal(existsSync(join(parent, "other")), false);
+  });
+
+  test("is left with nothing but its own files", async () => {
+    await succeeds("npm", ["uninstall", "tally-worker", "--no-audit", "--no-fund"], folder);
+    for (const name of ["tally-worker", "wrangler", ".bin/tally"]) assert.equal(existsSync(join(folder, "node_modules", name)), false, name);
   });
 });
 

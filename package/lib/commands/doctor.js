@@ -44,10 +44,16 @@ async function examine(facts, tag, check, token) {
   check("tag", silenced(post, tag.attributes), `the tag counts the post ${post}`);
   const tally = new Tally(address, token);
   const origin = new URL(facts.url).origin;
-  const refused = await refusal(tally, post, origin);
+  const refused = await refusal(tally, post, origin).catch(asProblem("Check the address in the tag; `tally status` tells whether the Worker is up."));
   check("origin", refused, `${address} lets ${origin} count`);
   if (!refused) await ping(tally, post, origin, check);
 }
+
+/** A failure as a problem with a fix. */
+const asProblem = (fix) => (error) => {
+  if (!(error instanceof Failure)) throw error;
+  return { message: error.message, fix };
+};
 
 function mixed(facts, tag, address) {
   const isInsecure = facts.url.startsWith("https:") && [tag.src, address].some((url) => url.startsWith("http:"));
@@ -104,7 +110,6 @@ function silenced(post, { "data-skip": skip, "data-only": only, "data-prefix": p
 async function refusal(tally, post, origin) {
   const headers = { Origin: origin, "Access-Control-Request-Method": "POST" };
   const answer = await tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "OPTIONS", headers });
-  await answer.body?.cancel();
   if (answer.ok) return undefined;
   if (answer.status !== 403) throw tally.silence(new Error(answer.status));
   return { message: `${tally.url} does not let ${origin} count`, fix: `Add ${origin} to ALLOWED_ORIGINS in wrangler.toml, and run \`tally deploy\`.` };
@@ -113,12 +118,10 @@ async function refusal(tally, post, origin) {
 /** The way of a ping, with the sign that the page is only fetched ahead, which is not counted. */
 async function ping(tally, post, origin, check) {
   const headers = { Origin: origin, "Sec-Purpose": "prefetch" };
-  try {
-    const { views, reason } = await tally.json(await tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "POST", headers }));
-    const isUnknown = reason === "unknown" && { message: `${tally.url} does not find ${post} on the site, and counts nothing`, fix: "Check SITE_URL in wrangler.toml, and that the page can be read without a login." };
-    check("counts", isUnknown, `${tally.url} counts ${post}${Number.isInteger(views) ? `: ${digits(views)} views so far` : ""}`);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    check("counts", { message: `${tally.url} does not count: ${error.message}`, fix: "See `tally status`." });
-  }
+  const sent = tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "POST", headers });
+  const answer = await sent.then((answer) => tally.json(answer)).catch(asProblem("See `tally status`."));
+  const isUnknown = answer.reason === "unknown";
+  const unknown = { message: `${tally.url} does not find ${post} on the site, and counts nothing`, fix: "Check SITE_URL in wrangler.toml, and that the page can be read without a login." };
+  const soFar = Number.isInteger(answer.views) ? `: ${digits(answer.views)} views so far` : "";
+  check("counts", answer.fix ? answer : isUnknown && unknown, `${tally.url} counts ${post}${soFar}`);
 }

@@ -16,5 +16,5 @@ function list(posts) {
 
 /** A post may be called anything; a terminal must not act on it. */
 export function printable(text) {
-  return text.replace(/[\p{Cc}\p{Cf}]/gu, "\ufffd");
+  return text.replace(/[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu, "\ufffd");
 }
