@@ -126,7 +126,8 @@ function makeButton() {
 function descriptions() {
   const { vars } = parse(settings);
   return Object.fromEntries(Object.keys(vars).map((name) => {
-    const [, comment] = new RegExp(`((?:^# .*\\n)+)${name} = `, "m").exec(settings) ?? fail(`wrangler.toml does not explain ${name}`);
+    const [, comment] = new RegExp(`((?:^# .*\\n)+)${name} = `, "m").exec(settings) ?? [];
+    if (!comment) fail(`wrangler.toml does not explain ${name}`);
     return [name, { description: comment.replace(/^# /gm, "").trim().replaceAll("\n", " ") }];
   }));
 }

@@ -5,7 +5,11 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ROOT, fail } from "./shell.mjs";
 
-/** Where it stands: a file, and what is before it. */
+/**
+ * Where it stands: a file, and what is before it.
+ *
+ * @type {[string, RegExp][]}
+ */
 const PLACES = [
   ["package-lock.json", /^\{\n  "name": "tally",\n  "version": "/],
   ["package-lock.json", /^    "": \{\n      "name": "tally",\n      "version": "/m],

@@ -73,7 +73,7 @@ function* elements(document) {
 const absolute = (address, base) => (URL.canParse(address, base) ? new URL(address, base).href : undefined);
 
 /** The post that a tag counts on a page, as views.js names it. */
-export function postOf(facts, { "data-post": named, "data-prefix": prefix = "" } = {}) {
+export function postOf(facts, { "data-post": named, "data-prefix": prefix = "" }) {
   const isOwn = facts.canonical && host(facts.canonical) === host(facts.url);
   const text = named || (isOwn ? facts.canonical : facts.url).split(/[?#]/)[0];
   return prefix + identify(text, facts.url);

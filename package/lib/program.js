@@ -20,7 +20,8 @@ Exit codes: 0 all is well; 1 it failed, or a problem was found; 2 wrong usage; 3
 export async function main(argv) {
   const json = argv.includes("--json");
   try {
-    let found = {};
+    /** What a command found; nothing where help was asked for. */
+    let found = /** @type {Promise<{ data?: object, text?: string, exit?: number }>} */ (Promise.resolve({}));
     await program((result) => (found = result)).parseAsync(argv);
     return print(await found, json);
   } catch (error) {
@@ -28,6 +29,7 @@ export async function main(argv) {
   }
 }
 
+/** @param {{ data?: object, text?: string, exit?: number }} found */
 function print({ data, text, exit = EXIT.fine }, json) {
   if (json && data) console.log(JSON.stringify(data));
   else if (!json && text) console.log(text);

@@ -45,14 +45,18 @@ export function remember(facts) {
 /**
  * Runs wrangler in the folder; resolves to its exit code and to what it wrote to standard output, unless
  * that is passed on. `input` is its standard input.
+ *
+ * @param {string[]} args
+ * @param {{ env?: object, stdout?: import("node:child_process").IOType | number, stderr?: import("node:child_process").IOType, input?: string }} [options]
+ * @returns {Promise<{ code: number, output: string }>}
  */
 export function wrangler(args, { env = {}, stdout = "inherit", stderr = "inherit", input } = {}) {
   const script = join(dirname(require.resolve("wrangler/package.json")), "bin/wrangler.js");
   const stdin = input === undefined ? "inherit" : "pipe";
-  const child = spawn(process.execPath, [script, ...args], { env: { ...process.env, ...env }, stdio: [stdin, stdout, stderr] });
+  const child = spawn(process.execPath, [script, ...args], { env: { ...process.env, ...env }, stdio: [/** @type {"pipe"} */ (stdin), stdout, stderr] });
   let output = "";
   child.stdout?.on("data", (data) => (output += data));
-  if (input !== undefined) child.stdin.end(input);
+  if (input !== undefined) child.stdin?.end(input);
   // A terminal sends its signals to wrangler too. Others are passed on; either way wrangler ends first.
   const pass = (signal) => child.kill(signal);
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];

@@ -14,7 +14,7 @@ const REPORT = ".wrangler/tally-deploy.ndjson";
 export async function deploy(args, { token, yes, json, ask }) {
   const config = readConfig();
   if (args.includes("--dry-run")) {
-    const { code } = await wrangler(["deploy", ...args], { stdout: json ? 2 : "inherit" });
+    const { code } = await wrangler(["deploy", ...args], { stdout: output(json) });
     return { exit: code, data: { deployed: false } };
   }
   const worker = nameOf(config);
@@ -28,6 +28,9 @@ export async function deploy(args, { token, yes, json, ask }) {
     text: [secret, url && `${url} is deployed. Look at ${url}/dashboard`].filter(Boolean).join("\n"),
   };
 }
+
+/** Where wrangler's output goes: beside JSON there is none. */
+const output = (json) => /** @type {"inherit" | 2} */ (json ? 2 : "inherit");
 
 /** The Worker's name; Cloudflare's build machines may give it another one. */
 export function nameOf(config) {
@@ -52,7 +55,7 @@ async function upload(args, config, env, json) {
   writeFileSync(RESOLVED, JSON.stringify(config));
   rmSync(REPORT, { force: true });
   try {
-    const options = { env: { ...env, WRANGLER_OUTPUT_FILE_PATH: REPORT }, stdout: json ? 2 : "inherit" };
+    const options = { env: { ...env, WRANGLER_OUTPUT_FILE_PATH: REPORT }, stdout: output(json) };
     const { code } = await wrangler(["deploy", "--config", RESOLVED, ...args], options);
     if (code !== 0) throw new Failure("the deployment failed; what wrangler says is above. Run the command again: nothing is made twice", { code: "not_deployed" });
     return address();
