@@ -51,6 +51,14 @@ test("wrong usage ends with 2, once said and in JSON too", async () => {
   }
 });
 
+test("an old Node gets one line", async () => {
+  const old = "data:text/javascript,Object.defineProperty(process, 'versions', { value: { node: '22.11.0' } })";
+  const args = ["--import", old, join(ROOT, "package/bin/tally.js"), "--help"];
+  const { status, output } = await run(process.execPath, args, { cwd: folder, env: ENV });
+  assert.equal(status, 1);
+  assert.equal(output, "tally: this is Node 22.11.0; tally needs Node 22.12 or newer (https://nodejs.org)\n");
+});
+
 test("completions are for every shell, and complete", async () => {
   for (const shell of ["bash", "zsh", "fish", "powershell"]) {
     const { status, stdout } = await tally(["completions", shell]);

@@ -57,8 +57,8 @@ export function wrangler(args, { env = {}, stdout = "inherit", stderr = "inherit
   let output = "";
   child.stdout?.on("data", (data) => (output += data));
   if (input !== undefined) child.stdin?.end(input);
-  // A terminal sends its signals to wrangler too. Others are passed on; either way wrangler ends first.
-  const pass = (signal) => child.kill(signal);
+  // A terminal sends Ctrl+C to wrangler too. Other signals are passed on; either way wrangler ends first.
+  const pass = (signal) => (signal === "SIGINT" && process.stdin.isTTY) || child.kill(signal);
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
   for (const signal of signals) process.on(signal, pass);
   return new Promise((resolve, reject) => {
