@@ -48,6 +48,7 @@ fn nothing_has_to_be_set() {
             ledgers: 1,
             count_bots: false,
             origins: Vec::new(),
+            sites: Vec::new(),
             lists: Vec::new(),
         }
     );
@@ -76,6 +77,7 @@ fn everything_can_be_set() {
             origins: ["https://a.example", "http://b.example:8080", "null"]
                 .map(str::to_owned)
                 .to_vec(),
+            sites: Vec::new(),
             lists: ["/posts/", "/de/", "Shop"].map(str::to_owned).to_vec(),
         }
     );

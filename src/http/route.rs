@@ -4,6 +4,7 @@ use crate::base::count::Amount;
 use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
+use crate::base::percent;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
@@ -332,19 +333,7 @@ impl Target<'_> {
 
 /// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
 fn decode(text: &str) -> Result<String, Error> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-                let (high, low) = digit().zip(digit()).ok_or(Error::InvalidEncoding)?;
-                (high * 16 + low) as u8
-            }
-            _ => byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| Error::InvalidEncoding)
+    percent::decode(text).ok_or(Error::InvalidEncoding)
 }
 
 /// Resolves `.` and `..` and turns `\` into `/`, as the `URL` class does
