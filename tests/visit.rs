@@ -220,12 +220,12 @@ fn bots_count_only_where_they_are_to() {
 
 #[test]
 fn reasons_have_stable_numbers_and_words() {
-    let words = ["duplicate", "bot", "prefetch", "origin", "flood"];
+    let words = ["duplicate", "bot", "prefetch", "origin", "flood", "unknown"];
     for (number, word) in (0..).zip(words) {
         let reason = Reason::from_number(number).expect("a reason");
         assert_eq!((reason.number(), reason.name()), (number, word));
     }
-    assert_eq!(Reason::from_number(5), None);
+    assert_eq!(Reason::from_number(6), None);
 }
 
 #[test]

@@ -28,7 +28,7 @@ pub struct Offer<'a> {
     pub total: u64,
     /// Its entry in Workers KV.
     pub entry: Entry,
-    /// Its hours and days.
+    /// Its hours and days, and its standing.
     pub times: &'a [u8],
 }
 

@@ -1,8 +1,8 @@
 //! The head of what is published: the totals, the top lists, and where the posts are.
 //!
 //! ```text
-//! :head                  this, in postcard; a small site's posts follow as one part, or where a site has
-//!                        more than one ledger, the holdings of the others
+//! :head                  this, in postcard, and More where there is more; a small site's posts follow as
+//!                        one part, or where a site has more than one ledger, the holdings of the others
 //! :page:9f3a01c7:0110    crate::published::part, the posts of a range of a large site
 //! :owner                 the deployment that publishes here, 32 hexadecimal digits
 //! :refused               where another deployment would publish here, too: when it found that, in
@@ -16,6 +16,7 @@ use crate::base::limits::{MAX_LEDGERS, MAX_LIMIT};
 use crate::base::time::Time;
 use crate::model::owner::Owners;
 use crate::model::place::{Key, Range, find, place};
+use crate::model::reason::{Reason, Skipped, first};
 use crate::model::record::{Period, Record};
 use crate::published::budget::Budget;
 use crate::published::part::{self, Part};
@@ -39,6 +40,8 @@ pub const INLINE_BYTES: usize = 768 << 10;
 /// unreadable.
 const VERSION: u8 = 2;
 const VERSION_OF_MORE: u8 = 3;
+/// What is added to the version where [`More`] follows the head.
+const WITH_MORE: u8 = 2;
 
 /// What is published of the whole site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +55,8 @@ pub struct Summary {
     /// How many posts have views.
     pub posts: u32,
     /// What was not counted, by [`crate::model::reason::Reason`].
-    pub skipped: [u64; 5],
+    #[serde(with = "first")]
+    pub skipped: Skipped,
     /// The writes of the day, those of this publication included.
     pub budget: Budget,
     /// The most writes of a day.
@@ -176,6 +180,13 @@ pub struct Head {
     pub others: Vec<Holdings>,
 }
 
+/// What a head tells beside what the oldest readers know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    /// Pings of posts that the site does not have.
+    unknown: u64,
+}
+
 impl Head {
     /// A head of this deployment.
     pub fn new(deployment: Key, secret: Key, summary: Summary) -> Self {
@@ -188,14 +199,32 @@ impl Head {
         }
     }
 
-    /// Writes it.
-    pub fn write(&self) -> Result<Vec<u8>, Error> {
+    /// Writes it. What an older reader knows is written as before.
+    pub fn write(mut self) -> Result<Vec<u8>, Error> {
         let unreadable = |_| Error::Unreadable;
-        let bytes = postcard::to_extend(self, Vec::new()).map_err(unreadable)?;
-        match self.version {
+        let more = Some(self.more()).filter(|more| *more != More::default());
+        let version = self.version;
+        self.version += more.as_ref().map_or(0, |_| WITH_MORE);
+        let mut bytes = postcard::to_extend(&self, Vec::new()).map_err(unreadable)?;
+        if let Some(more) = more {
+            bytes = postcard::to_extend(&more, bytes).map_err(unreadable)?;
+        }
+        match version {
             VERSION_OF_MORE => postcard::to_extend(&self.others, bytes).map_err(unreadable),
             _ => Ok(bytes),
         }
+    }
+
+    /// What is written behind it.
+    pub fn more(&self) -> More {
+        More {
+            unknown: self.summary.skipped[Reason::Unknown as usize],
+        }
+    }
+
+    /// Takes in what was written behind it.
+    pub fn take(&mut self, more: More) {
+        self.summary.skipped[Reason::Unknown as usize] = more.unknown;
     }
 
     /// Adds what another ledger has, which is the next.
@@ -263,10 +292,16 @@ pub enum Where<'a> {
 impl Published {
     /// Reads a head; [`Error::Unreadable`] where it is none.
     pub fn read(bytes: Vec<u8>) -> Result<Self, Error> {
-        let (mut head, rest): (Head, _) =
+        let (mut head, mut rest): (Head, _) =
             postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
         if head.lists.is_empty() {
             return Err(Error::Unreadable);
+        }
+        if head.version >= VERSION + WITH_MORE {
+            let (more, after) = postcard::take_from_bytes(rest).map_err(|_| Error::Unreadable)?;
+            head.take(more);
+            head.version -= WITH_MORE;
+            rest = after;
         }
         match head.version {
             VERSION if head.parts.is_empty() => {
