@@ -8,7 +8,7 @@ use tally::base::site::Site;
 use tally::base::time::Time;
 use tally::verify::address::{address, lengthen, shorten};
 use tally::verify::memory::{Memory, UNREAL};
-use tally::verify::pace::{PER_HOUR, PER_MINUTE, Pace};
+use tally::verify::pace::{NEW_POSTS, Pace};
 use tally::verify::page::{Page, Script};
 use tally::verify::verdict::{NotReal, Verdict, Why};
 
@@ -58,7 +58,7 @@ fn page(path: &str) -> Page {
         address: format!("{BLOG}{path}"),
         status: 200,
         content_type: "text/html; charset=utf-8".to_owned(),
-        title: Some("Hello".to_owned()),
+        title: "Hello".to_owned(),
         scripts: vec![tag()],
         ..Page::default()
     }
@@ -241,7 +241,7 @@ fn a_page_names_a_post_as_its_script_does() {
         change(&mut page);
         page
     };
-    let of_post = |text: &str| with(&|page| page.scripts[0].post = Some(text.to_owned()));
+    let of_post = |text: &str| with(&|page| page.scripts[0].post = text.to_owned());
     let here = real("Hello", "/2026/hello/");
     assert_eq!(judge(&of_post("142"), "142"), here);
     assert_eq!(judge(&of_post("142"), "143"), OTHER);
@@ -250,13 +250,13 @@ fn a_page_names_a_post_as_its_script_does() {
     assert_eq!(judge(&of_post("/caf%C3%A9/?a"), "/café"), here);
     assert_eq!(judge(&of_post("https://else.example/a/"), "/a"), here);
     assert_eq!(judge(&of_post("a &amp; b"), "a & b"), here);
-    let prefixed = with(&|page| page.scripts[0].prefix = Some("fr".to_owned()));
+    let prefixed = with(&|page| page.scripts[0].prefix = "fr".to_owned());
     assert_eq!(judge(&prefixed, "fr/2026/hello"), here);
     assert_eq!(judge(&prefixed, "/2026/hello"), OTHER);
     let hash = with(&|page| page.scripts[0].has_hash = true);
     assert_eq!(judge(&hash, "/any/thing"), here);
     assert_eq!(judge(&hash, "142"), OTHER);
-    let canonical = |link: &str| with(&|page| page.canonical = Some(link.to_owned()));
+    let canonical = |link: &str| with(&|page| page.canonical = link.to_owned());
     assert_eq!(
         judge(&canonical("/2026/hi/"), "/2026/hi"),
         real("Hello", "/2026/hi/")
@@ -277,14 +277,14 @@ fn a_page_names_a_post_as_its_script_does() {
         here
     );
     let based = with(&|page| {
-        page.base = Some("https://blog.example/base/".to_owned());
-        page.canonical = Some("hi".to_owned());
+        page.base = "https://blog.example/base/".to_owned();
+        page.canonical = "hi".to_owned();
     });
     assert_eq!(judge(&based, "/base/hi"), real("Hello", "/base/hi"));
     // Of several tags any may be the one that counts.
     let two = with(&|page| {
         let first = Script {
-            post: Some("142".to_owned()),
+            post: "142".to_owned(),
             ..tag()
         };
         page.scripts.insert(0, first);
@@ -372,8 +372,8 @@ fn what_does_not_prove_a_post() {
 fn a_title_is_one_line_of_text() {
     let of = |og: Option<&str>, title: Option<&str>| {
         let page = Page {
-            og_title: og.map(str::to_owned),
-            title: title.map(str::to_owned),
+            og_title: og.unwrap_or_default().to_owned(),
+            title: title.unwrap_or_default().to_owned(),
             ..page("/a")
         };
         match judge(&page, "/a") {
@@ -428,33 +428,34 @@ fn an_address_is_kept_with_the_site() {
     assert_eq!(lengthen(&two[..1], "https://you.example/notes/a"), None);
     assert_eq!(lengthen(&[], "/a"), None);
     let mut long = page("/a");
-    long.canonical = Some(format!("{BLOG}/{}", "x".repeat(512)));
+    long.canonical = format!("{BLOG}/{}", "x".repeat(512));
     let id = format!("/{}", "x".repeat(511));
     assert_eq!(judge(&long, &id), OTHER);
-    long.scripts[0].post = Some("142".to_owned());
+    long.scripts[0].post = "142".to_owned();
     assert_eq!(judge(&long, "142"), real("Hello", ""));
 }
 
 #[test]
 fn what_is_not_real_is_remembered_for_a_while_and_in_bounds() {
     let mut memory = Memory::default();
+    let at = |seconds: u32| Time::from_seconds(1_000_000 + seconds);
     assert!(memory.is_empty());
-    memory.remember("142", "/a", 0.0, UNREAL);
-    assert!(memory.has("142", "/a", UNREAL, UNREAL));
-    assert!(!memory.has("142", "/a", UNREAL + 1.0, UNREAL));
+    memory.remember("142", "/a", at(0), UNREAL);
+    assert!(memory.has("142", "/a", at(UNREAL - 1), UNREAL));
+    assert!(!memory.has("142", "/a", at(UNREAL), UNREAL));
     // The clock was set back.
-    assert!(!memory.has("142", "/a", -1.0, UNREAL));
+    assert!(!memory.has("142", "/a", Time::from_seconds(999_999), UNREAL));
     // Whoever names a wrong page keeps nobody else from naming the right one.
-    assert!(!memory.has("142", "/b", 0.0, UNREAL));
-    assert!(!memory.has("142/", "a", 0.0, UNREAL));
-    memory.forget("142", "/a");
-    assert!(!memory.has("142", "/a", 0.0, UNREAL));
+    assert!(!memory.has("142", "/b", at(0), UNREAL));
+    assert!(!memory.has("142/", "a", at(0), UNREAL));
+    memory.clear();
+    assert!(!memory.has("142", "/a", at(0), UNREAL));
     for n in 0..100_000 {
-        memory.remember(&n.to_string(), "", 0.0, UNREAL);
+        memory.remember(&n.to_string(), "", at(0), UNREAL);
     }
-    let remembered = (0..100_000).filter(|n| memory.has(&n.to_string(), "", 0.0, UNREAL));
+    let remembered = (0..100_000).filter(|n| memory.has(&n.to_string(), "", at(0), UNREAL));
     assert!((2048..=4096).contains(&remembered.count()));
-    assert!(memory.has("99999", "", 0.0, UNREAL));
+    assert!(memory.has("99999", "", at(0), UNREAL));
 }
 
 #[test]
@@ -463,24 +464,24 @@ fn new_posts_have_a_pace() {
     let mut pace = Pace::default();
     let (mut taken, mut second) = (0, 0);
     while second < 3600 {
-        match pace.wait(1, at(second)) {
+        match pace.wait(NEW_POSTS, 1, at(second)) {
             0 => {
                 pace.add(at(second));
                 taken += 1;
             }
             wait => second += wait,
         }
-        assert!(taken <= PER_MINUTE * (second / 60 + 1));
+        assert!(taken <= NEW_POSTS.minute * (second / 60 + 1));
     }
-    assert_eq!(taken, PER_HOUR);
-    assert_eq!(pace.wait(1, at(3600)), 0);
+    assert_eq!(taken, NEW_POSTS.hour);
+    assert_eq!(pace.wait(NEW_POSTS, 1, at(3600)), 0);
     // Ledgers share it.
     let mut pace = Pace::default();
     for _ in 0..15 {
-        assert_eq!(pace.wait(4, at(0)), 0);
+        assert_eq!(pace.wait(NEW_POSTS, 4, at(0)), 0);
         pace.add(at(0));
     }
-    assert_eq!(pace.wait(4, at(20)), 40);
+    assert_eq!(pace.wait(NEW_POSTS, 4, at(20)), 40);
     // A clock that is set back stops nothing.
-    assert_eq!(pace.wait(4, Time::from_seconds(5)), 0);
+    assert_eq!(pace.wait(NEW_POSTS, 4, Time::from_seconds(5)), 0);
 }

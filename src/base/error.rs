@@ -52,6 +52,8 @@ pub enum Error {
     PingTooLarge,
     /// There is no room for another post.
     TooManyPosts,
+    /// Too many posts that were never seen before.
+    TooManyNewPosts,
     /// A wrong token, or none.
     Unauthorized,
     /// A `format` that is none.
@@ -118,6 +120,7 @@ impl Error {
             Error::TooManyPings => (429, "flood"),
             Error::PingTooLarge | Error::BodyTooLarge(_) => (413, "body_too_large"),
             Error::TooManyPosts => (409, "too_many_posts"),
+            Error::TooManyNewPosts => (429, "too_many_new_posts"),
             Error::Unauthorized => (401, "unauthorized"),
             Error::InvalidFormat => (400, "invalid_format"),
             Error::InvalidMode => (400, "invalid_mode"),
@@ -180,6 +183,7 @@ impl std::fmt::Display for Error {
             Error::TooManyPings => f.write_str("Too many views from this address; wait a minute"),
             Error::PingTooLarge => f.write_str("A view needs no body"),
             Error::TooManyPosts => f.write_str("There is no room for another post"),
+            Error::TooManyNewPosts => f.write_str("Too many new posts at once; wait a minute"),
             Error::Unauthorized => {
                 f.write_str("This needs the header `Authorization: Bearer ADMIN_TOKEN`")
             }

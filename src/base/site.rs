@@ -41,6 +41,11 @@ impl Site {
         &self.origin
     }
 
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("{}{}/", self.origin, self.path)
+    }
+
     /// Whether a path of its origin is within the site.
     pub fn holds(&self, path: &str) -> bool {
         let rest = path.strip_prefix(&self.path);

@@ -12,3 +12,4 @@ pub mod publication;
 pub mod rows;
 pub mod takeover;
 pub mod tally;
+pub mod verification;

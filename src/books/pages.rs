@@ -87,6 +87,8 @@ pub struct Weight {
     pub views: u64,
     /// The room that it takes.
     pub room: u32,
+    /// Whether it waits to be verified, and counts apart from the others.
+    pub waits: bool,
 }
 
 /// The room that a post takes beside its id and the texts of its standing.
@@ -98,6 +100,7 @@ impl Weight {
         Self {
             views,
             room: ROOM_PER_POST + id.as_str().len() as u32 + standing.room(),
+            waits: standing.is_waiting(),
         }
     }
 
@@ -199,6 +202,11 @@ impl Pages {
             Some(post) => Ok(post.clone()),
             None => stored(slot, id),
         }
+    }
+
+    /// A post that has changed lately.
+    pub fn changed(&self, id: &PostId) -> Option<&Post> {
+        self.slots[self.index(self.place(id))].changes.get(id)
     }
 
     /// Changes a post by an event, by its number.

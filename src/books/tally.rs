@@ -22,6 +22,7 @@ use crate::books::pages::{Changed, Pages, Weight};
 use crate::books::publication::{PublishState, Publishing, Ranks};
 use crate::books::rows::{Rows, key};
 use crate::books::takeover::Takeover;
+use crate::books::verification::{Verified, Verifying};
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
 use crate::model::owner::Ledger;
@@ -112,6 +113,7 @@ pub(super) struct State {
 pub(super) struct Guard {
     /// Pings of posts that the site does not have. In memory they are among `State::skipped`.
     unknown: u64,
+    pub(super) verified: Verified,
 }
 
 impl State {
@@ -176,6 +178,7 @@ pub struct Tally {
     pub(super) publishing: Publishing,
     /// What the lead knows of the other ledgers.
     pub(super) members: Members,
+    pub(super) verifying: Verifying,
     /// Whether the last attempt to take over what is in Workers KV failed.
     pub(super) takeover_failed: bool,
     /// Whether everything is to be folded, because more has changed than a few pages.
@@ -237,6 +240,7 @@ impl Tally {
             ranks: Ranks::default(),
             publishing: Publishing::default(),
             members: Members::default(),
+            verifying: Verifying::default(),
             takeover_failed: false,
             fold_all: false,
             in_alarm: false,
@@ -425,6 +429,7 @@ impl Tally {
             ids.forget_at(ID_SECONDS),
             salts.forget_at(settings.dedupe),
             self.layout.forget_at(settings.dedupe),
+            self.expiry(now.plus(EMPTYING_SECONDS)),
         ];
         due.into_iter().flatten().min()
     }
@@ -514,7 +519,12 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
-        self.admit(rows, [(ping.post, &Standing::Open)], Asker::Anyone)?;
+        if self.pages.weight(rows, ping.post)?.is_none() {
+            if !settings.sites.is_empty() {
+                return Ok(Outcome::Unknown);
+            }
+            self.admit(rows, [(ping.post, &Standing::Open)], Asker::Anyone)?;
+        }
         let event = Event::View {
             post: ping.post.clone(),
             at: now,
@@ -522,8 +532,11 @@ impl Tally {
             id,
         };
         self.remember(marks_of(&event), settings);
-        self.state.site.view(now);
-        Ok(Outcome::Counted(self.append(rows, event, now)?))
+        let (views, waits) = self.append(rows, event, now)?;
+        if !waits {
+            self.state.site.view(now);
+        }
+        Ok(Outcome::Counted(views))
     }
 
     fn knows(&self, visitor: &Mark, now: Time, settings: &Settings) -> bool {
@@ -638,7 +651,7 @@ impl Tally {
         let mut posts = Vec::new();
         let range = self.pages.lines(rows, from, &mut |_, line| {
             let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
-            if line.total > 0 {
+            if line.total > 0 && !line.waits() {
                 posts.push((PostId::parse(line.id.to_owned())?, line.record()?));
             }
             Ok(())
@@ -654,21 +667,25 @@ impl Tally {
         after: Post,
         now: Time,
     ) -> Result<(), Error> {
-        let before = self.pages.post(rows, &post)?.record;
-        self.state.site.subtract(&before);
-        self.state.site.add(&after.record);
+        let before = self.pages.post(rows, &post)?;
+        if !before.standing.is_waiting() {
+            self.state.site.subtract(&before.record);
+        }
+        if !after.standing.is_waiting() {
+            self.state.site.add(&after.record);
+        }
         self.append(rows, Event::put(post, after), now).map(drop)
     }
 
-    /// Changes a post by an event, which the journal keeps; its views after it.
+    /// Changes a post by an event, which the journal keeps; its views after it, and whether it waits.
     pub(super) fn append(
         &mut self,
         rows: &impl Rows,
         event: Event,
         now: Time,
-    ) -> Result<u64, Error> {
+    ) -> Result<(u64, bool), Error> {
         let Some(id) = event.post().cloned() else {
-            return Ok(0);
+            return Ok((0, false));
         };
         let number = self.journal.next();
         let changed = self.pages.apply(rows, &id, number, &event)?;
@@ -679,6 +696,12 @@ impl Tally {
         } = changed;
         let total = post.record.total;
         let (entry, times) = (post.entry, post.times()?);
+        let verified = &mut self.state.guard.verified;
+        verified.weigh(before, after);
+        // One that waits is shown nowhere.
+        let shown = |weight: Option<Weight>| weight.filter(|weight| !weight.waits);
+        let waits = after.is_some_and(|weight| weight.waits);
+        let (before, after) = (shown(before), shown(after));
         let posts = |weight: Option<Weight>| u32::from(weight.is_some_and(|one| one.views > 0));
         let views = |weight: Option<Weight>| weight.map_or(0, |one| u128::from(one.views));
         let room = |weight: Option<Weight>| weight.map_or(0, |one| one.room);
@@ -687,6 +710,10 @@ impl Tally {
         state.views = (state.views + views(after)).saturating_sub(views(before));
         state.room = (state.room + room(after)).saturating_sub(room(before));
         let place = self.pages.place(&id);
+        self.journal.append(&event)?;
+        if waits {
+            return Ok((total, true));
+        }
         // Readers do not ask for entries.
         if !matches!(event, Event::Entry { .. }) {
             state.publish.touch(place, now);
@@ -699,8 +726,7 @@ impl Tally {
             times: &times,
         };
         self.ranks.offer(offer, now);
-        self.journal.append(&event)?;
-        Ok(total)
+        Ok((total, false))
     }
 
     /// Refuses posts, with the standing that each is to have, that there is no room for, before anything has
@@ -759,6 +785,9 @@ impl Tally {
         let Self { pages, ranks, .. } = self;
         let secret = *pages.secret();
         pages.changes(rows, start, |id, post| {
+            if post.standing.is_waiting() {
+                return Ok(());
+            }
             let times = post.times()?;
             ranks.offer(Offer::of_post(&secret, id.as_str(), post, &times), now);
             Ok(())

@@ -120,6 +120,12 @@ impl Line<'_> {
         }
     }
 
+    /// Whether the post waits to be verified, and is shown nowhere.
+    pub fn waits(&self) -> bool {
+        // The number of the variant; the texts behind it are not needed.
+        Times(self.times).rest().first() == Some(&2)
+    }
+
     /// The post.
     pub fn post(&self) -> Result<Post, Error> {
         Ok(Post {
@@ -154,6 +160,11 @@ pub fn read(mut bytes: &[u8]) -> impl Iterator<Item = Result<Line<'_>, Error>> {
         bytes = line.as_ref().map_or(&[], |(_, rest)| rest);
         Some(line.map(|(line, _)| line).map_err(|_| Error::Unreadable))
     })
+}
+
+/// Reads one line.
+pub fn one(line: &[u8]) -> Result<Line<'_>, Error> {
+    postcard::from_bytes(line).map_err(|_| Error::Unreadable)
 }
 
 /// The line of a post, if it has one. Lines before it are walked by their lengths: to read all of each takes

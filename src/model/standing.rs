@@ -44,6 +44,11 @@ impl Standing {
         bytes as u32
     }
 
+    /// Whether it waits to be verified.
+    pub fn is_waiting(&self) -> bool {
+        matches!(self, Self::Waiting { .. })
+    }
+
     /// What it is once the owner has set the post. A verified post stays what it is.
     pub fn owned(self) -> Self {
         match self {

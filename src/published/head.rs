@@ -21,6 +21,7 @@ use crate::model::record::{Period, Record};
 use crate::published::budget::Budget;
 use crate::published::part::{self, Part};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 /// The key of the head in Workers KV.
@@ -178,6 +179,26 @@ pub struct Head {
     /// Where the posts of the other ledgers are.
     #[serde(skip)]
     pub others: Vec<Holdings>,
+    /// What the site says of posts in the lists.
+    #[serde(skip)]
+    pub names: Names,
+    /// How the site is read that says which posts exist.
+    #[serde(skip)]
+    pub verification: Verification,
+}
+
+/// Titles and paths by post, as [`crate::model::standing::Standing`] has them.
+pub type Names = BTreeMap<String, (String, String)>;
+/// The most bytes of [`Names`].
+const NAMES_BYTES: usize = 512 << 10;
+
+/// How the site is read that says which posts exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// How many posts wait until it can be read.
+    pub waiting: u32,
+    /// Since when it cannot be read, and why.
+    pub outage: Option<(Time, String)>,
 }
 
 /// What a head tells beside what the oldest readers know.
@@ -185,6 +206,8 @@ pub struct Head {
 pub struct More {
     /// Pings of posts that the site does not have.
     unknown: u64,
+    names: Names,
+    verification: Verification,
 }
 
 impl Head {
@@ -219,12 +242,27 @@ impl Head {
     pub fn more(&self) -> More {
         More {
             unknown: self.summary.skipped[Reason::Unknown as usize],
+            names: self.names.clone(),
+            verification: self.verification.clone(),
         }
     }
 
     /// Takes in what was written behind it.
     pub fn take(&mut self, more: More) {
         self.summary.skipped[Reason::Unknown as usize] = more.unknown;
+        self.names = more.names;
+        self.verification = more.verification;
+    }
+
+    /// Keeps the names of posts that are in the lists, as many as fit.
+    pub fn fit_names(&mut self) {
+        let lists = self.lists.iter().flat_map(|list| &list.periods);
+        let listed: BTreeSet<&str> = lists.flatten().map(|place| &*place.post).collect();
+        let mut bytes = 0;
+        self.names.retain(|post, (title, path)| {
+            bytes += post.len() + title.len() + path.len();
+            bytes <= NAMES_BYTES && listed.contains(&**post)
+        });
     }
 
     /// Adds what another ledger has, which is the next.
@@ -241,6 +279,13 @@ impl Head {
             if let Some(theirs) = other.lists.iter().find(same) {
                 list.add(theirs);
             }
+        }
+        self.names.append(&mut other.names.clone());
+        self.fit_names();
+        let Verification { waiting, outage } = &mut self.verification;
+        *waiting = waiting.saturating_add(other.verification.waiting);
+        if outage.is_none() {
+            outage.clone_from(&other.verification.outage);
         }
     }
 }

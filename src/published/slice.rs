@@ -47,7 +47,8 @@ impl Slice {
             let Head { summary, .. } = &slice.head;
             (summary.site.clone(), summary.posts, summary.skipped)
         };
-        self.head.parts != other.head.parts
+        self.head.more() != other.head.more()
+            || self.head.parts != other.head.parts
             || self.head.lists != other.head.lists
             || what(self) != what(other)
     }

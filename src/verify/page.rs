@@ -25,14 +25,14 @@ pub struct Page {
     pub is_late: bool,
     /// `Content-Type`.
     pub content_type: String,
-    /// The address that others are relative to.
-    pub base: Option<String>,
+    /// The address that others are relative to; here and below, empty where there is none.
+    pub base: String,
     /// The canonical address.
-    pub canonical: Option<String>,
+    pub canonical: String,
     /// `og:title`.
-    pub og_title: Option<String>,
+    pub og_title: String,
     /// `<title>`.
-    pub title: Option<String>,
+    pub title: String,
     /// The scripts that have an address.
     pub scripts: Vec<Script>,
 }
@@ -42,10 +42,10 @@ pub struct Page {
 pub struct Script {
     /// `src`.
     pub src: String,
-    /// `data-post`.
-    pub post: Option<String>,
+    /// `data-post`; here and below, empty where there is none.
+    pub post: String,
     /// `data-prefix`.
-    pub prefix: Option<String>,
+    pub prefix: String,
     /// Whether it has `data-hash`.
     pub has_hash: bool,
 }
@@ -54,6 +54,33 @@ pub struct Script {
 pub type Resolve<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
 
 impl Page {
+    /// Takes a page from the texts that src/site.js has collected: those of the page in the order of the fields,
+    /// then those of each script. `None` where they are none.
+    pub fn read(texts: Vec<String>) -> Option<Self> {
+        let mut texts = texts.into_iter();
+        let mut next = || texts.next();
+        let mut page = Self {
+            address: next()?,
+            status: next()?.parse().ok()?,
+            is_late: next()? == "true",
+            content_type: next()?,
+            base: next()?,
+            canonical: next()?,
+            og_title: next()?,
+            title: next()?,
+            scripts: Vec::new(),
+        };
+        while let Some(src) = next() {
+            page.scripts.push(Script {
+                src,
+                post: next()?,
+                prefix: next()?,
+                has_hash: next()? == "true",
+            });
+        }
+        Some(page)
+    }
+
     /// Whether the page proves that the site has `post`.
     pub fn judge(&self, sites: &[Site], post: &PostId, resolve: Resolve) -> Verdict {
         match self.status {
@@ -76,11 +103,10 @@ impl Page {
         {
             return Verdict::NotReal(NotReal::NotHtml);
         }
-        let base = self.base.as_deref().map(decode);
-        let base = base.and_then(|base| resolve(&base, &self.address));
+        let written = |text: &str| Some(decode(text.trim())).filter(|text| !text.is_empty());
+        let base = written(&self.base).and_then(|base| resolve(&base, &self.address));
         let base = base.as_deref().unwrap_or(&self.address);
-        let canonical = self.canonical.as_deref().map(decode);
-        let canonical = canonical.and_then(|link| resolve(link.trim(), base));
+        let canonical = written(&self.canonical).and_then(|link| resolve(&link, base));
         let of_host = canonical.as_deref();
         let of_host = of_host.filter(|link| host(link) == host(&self.address));
         let page = of_host.unwrap_or(&self.address);
@@ -93,13 +119,12 @@ impl Page {
             return Verdict::NotReal(NotReal::NoTag);
         }
         let names = |tag: &Script| {
-            let attribute = |value: &Option<String>| decode(value.as_deref().unwrap_or_default());
-            let prefix = attribute(&tag.prefix);
+            let prefix = decode(&tag.prefix);
             let rest = post.as_str().strip_prefix(&*prefix);
             if tag.has_hash && rest.is_some_and(|rest| rest.starts_with('/')) {
                 return true;
             }
-            let text = attribute(&tag.post);
+            let text = decode(&tag.post);
             let text = match text.is_empty() {
                 true => page.split(['?', '#']).next().unwrap_or_default(),
                 false => &text,
@@ -110,11 +135,10 @@ impl Page {
             return Verdict::NotReal(NotReal::OtherPost);
         }
         let canonical = canonical.and_then(|link| shorten(sites, &link));
-        let title_of = |text: &Option<String>| {
-            let text = title(text.as_deref().unwrap_or_default());
-            (!text.is_empty()).then_some(text)
-        };
-        let title = title_of(&self.og_title).or_else(|| title_of(&self.title));
+        let mut titles = [&self.og_title, &self.title]
+            .into_iter()
+            .map(|text| title(text));
+        let title = titles.find(|title| !title.is_empty());
         let path = canonical.unwrap_or(own);
         Verdict::Real {
             title: title.unwrap_or_default(),
