@@ -87,8 +87,11 @@ fn a_post_counts_once_its_page_was_read() {
     assert_eq!(ping(&mut books, "/a"), Outcome::Counted(2));
     books.settle(60);
     assert_eq!(books.top("", Period::All), [("/a".to_owned(), 2)]);
-    let name = ("A".to_owned(), "/a/".to_owned());
-    assert_eq!(books.published().head.names.get("/a"), Some(&name));
+    let name = Some(("A".to_owned(), "/a/".to_owned()));
+    for period in Period::EACH {
+        let published = books.published();
+        assert_eq!(published.top("", period).expect("a list")[0].name, name);
+    }
 }
 
 #[test]
@@ -317,6 +320,29 @@ fn a_page_is_read_again_after_a_month_and_while_the_site_is_down_now_and_then() 
     assert_eq!(check(&mut books, "142"), Some(None));
     judged(&mut books, "142", real("Hello", "/hello")).expect("room");
     assert_eq!(ping(&mut books, "142"), Outcome::Counted(9));
+}
+
+#[test]
+fn names_have_a_bound() {
+    let mut books = books();
+    books.settings.lists = (0..16).map(|n| format!("/{n}/")).collect();
+    books.settings.ledgers = 1;
+    for n in 0..16 * 100 {
+        let id = format!("/{}/{}", n % 16, n / 16);
+        let path = format!("{id}{}", "x".repeat(500));
+        judged(&mut books, &id, real(&"t".repeat(200), &path)).expect("within the pace");
+        ping(&mut books, &id);
+        books.now += 5;
+        books.save();
+    }
+    books.settle(3600);
+    let head = books.published().head;
+    let places = head.lists.iter().flat_map(|list| &list.periods).flatten();
+    let named = places.clone().filter(|place| place.name.is_some()).count();
+    assert!(named > 500 && named < places.count(), "{named}");
+    let head = books.published().head;
+    let bytes = head.write().expect("a head").len();
+    assert!(bytes < 640 << 10, "{bytes}");
 }
 
 #[test]

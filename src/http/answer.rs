@@ -7,7 +7,7 @@ use crate::base::time::{Day, Time};
 use crate::model::page::Line;
 use crate::model::reason::Reason;
 use crate::model::record::{Period, Record};
-use crate::published::head::{Names, Place, Published, Verification};
+use crate::published::head::{Place, Published, Verification};
 use crate::verify::address::lengthen;
 use crate::verify::verdict::Verdict;
 use serde::ser::SerializeMap;
@@ -110,10 +110,10 @@ struct Posts<'a> {
 }
 
 /// The most viewed posts of a period, of which `list` holds the first, with what the sites say of them.
-pub fn top(period: Period, limit: u32, list: &[Place], names: &Names, sites: &[Site]) -> String {
+pub fn top(period: Period, limit: u32, list: &[Place], sites: &[Site]) -> String {
     let posts = list.iter().take(limit as usize).map(|place| {
         // Without a site nothing is known to be there.
-        let name = names.get(&place.post).filter(|_| !sites.is_empty());
+        let name = place.name.as_ref().filter(|_| !sites.is_empty());
         let title = name.map(|(title, _)| &**title);
         NamedViews {
             post: &place.post,

@@ -332,8 +332,8 @@ impl Ledger {
             let (plan, grant, published) = rpc::read(&order).map_err(to_js)?;
             inner.follow(plan).map_err(to_js)?;
             let slice = inner.publish_grant(grant, published).await;
-            let bytes = slice.and_then(|slice| rpc::bytes(&slice));
-            Ok(bytes.map_err(to_js)?.into())
+            let bytes = slice.and_then(|slice| slice.write()).map_err(to_js)?;
+            Ok(Uint8Array::from(bytes.as_slice()).into())
         })
     }
 

@@ -422,8 +422,7 @@ impl Read {
                 prefix,
             } => {
                 let list = self.published.top(prefix, *period);
-                let names = &self.published.head.names;
-                answer::top(*period, *limit, list.unwrap_or_default(), names, sites)
+                answer::top(*period, *limit, list.unwrap_or_default(), sites)
             }
             Views::History(post, days) => {
                 let site = &self.published.head.summary.site;
