@@ -5,6 +5,7 @@ use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
 use crate::base::percent;
+use crate::base::settings::Read;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
@@ -50,6 +51,8 @@ pub enum Views {
     History(Option<PostId>, u32),
     /// Tell the totals.
     Stats,
+    /// Tell whether publishing works.
+    Health,
     /// Draw a post's views.
     Badge(PostId, Badge),
     /// Something that only the owner may, or what is wrong with it.
@@ -132,6 +135,18 @@ pub fn page_of_ping(url: &str) -> Option<String> {
 }
 
 impl Views {
+    /// What is read, if anything is.
+    pub fn read(&self) -> Option<Read> {
+        match self {
+            Views::Post(_) | Views::Posts(_) => Some(Read::Views),
+            Views::Top { .. } => Some(Read::Top),
+            Views::History(..) => Some(Read::History),
+            Views::Stats => Some(Read::Stats),
+            Views::Badge(..) => Some(Read::Badge),
+            Views::Preflight | Views::Ping(..) | Views::Health | Views::Owner(_) => None,
+        }
+    }
+
     fn of(method: &str, target: &Target) -> Result<Self, Error> {
         let path = &*target.path;
         match (method, path) {
@@ -147,13 +162,14 @@ impl Views {
                 Ok(Views::History(target.posts_at_most(1)?.pop(), days))
             }
             ("GET" | "HEAD", "/stats") => Ok(Views::Stats),
+            ("GET" | "HEAD", "/health") => Ok(Views::Health),
             ("GET" | "HEAD", "/export") => {
                 Ok(Views::Owner(target.format().map(|format| {
                     Owner::Export(format.unwrap_or(Format::Json))
                 })))
             }
             ("POST", "/import") => Ok(Views::Owner(target.import())),
-            (_, "/views" | "/top" | "/history" | "/stats" | "/export") => {
+            (_, "/views" | "/top" | "/history" | "/stats" | "/health" | "/export") => {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
             ("POST", "/verify") => Ok(Views::Owner(target.verify())),
@@ -245,7 +261,7 @@ impl Target<'_> {
         path.starts_with("/views/")
             || self.is_badge()
             || [
-                "/views", "/top", "/history", "/stats", "/export", "/import", "/verify",
+                "/views", "/top", "/history", "/stats", "/health", "/export", "/import", "/verify",
             ]
             .contains(&path)
     }
