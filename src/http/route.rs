@@ -126,12 +126,19 @@ pub fn is_of_views(url: &str) -> bool {
     Target::of(url).is_of_views()
 }
 
-/// The path of the page that a ping is from, where it says so. `url` is absolute.
+/// The path of the page that a ping is from, where it says so, as it is written in the page's address: all that
+/// follows `at=`, which comes last. One that is encoded as a whole is decoded. `url` is absolute.
 pub fn page_of_ping(url: &str) -> Option<String> {
-    // One that cannot be read names no page.
-    Target::of(url)
-        .one("at")
-        .unwrap_or_else(|_| Some(String::new()))
+    let query = Target::of(url).query;
+    let found = query.strip_prefix("at=");
+    let at = found.or_else(|| query.split_once("&at=").map(|(_, at)| at))?;
+    let is_encoded = at
+        .get(..3)
+        .is_some_and(|first| first.eq_ignore_ascii_case("%2f"));
+    Some(match is_encoded {
+        true => decode(at).unwrap_or_default(),
+        false => at.to_owned(),
+    })
 }
 
 impl Views {
