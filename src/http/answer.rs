@@ -119,8 +119,14 @@ struct DayViews {
     views: u64,
 }
 
-/// The totals. `refused`: since when another deployment would publish in the same namespace.
-pub fn stats(published: &Published, refused: Option<Time>, now: Time) -> String {
+/// The totals. `refused`: since when another deployment would publish in the same namespace; `setting`:
+/// the setting that keeps others from adding posts, where anybody can.
+pub fn stats(
+    published: &Published,
+    refused: Option<Time>,
+    setting: Option<&'static str>,
+    now: Time,
+) -> String {
     let summary = &published.head.summary;
     let is_published = summary.published > Time::default();
     let count = |reason: Reason| (reason.name(), summary.skipped[usize::from(reason.number())]);
@@ -140,7 +146,17 @@ pub fn stats(published: &Published, refused: Option<Time>, now: Time) -> String 
         oldest: is_published.then(|| summary.oldest.to_string()),
         ledgers: Some(published.count()).filter(|ledgers| *ledgers > 1),
         refused: refused.map(|since| since.to_string()),
+        new_posts: setting.map(|setting| NewPosts {
+            from: "anyone",
+            setting,
+        }),
     })
+}
+
+#[derive(Serialize)]
+struct NewPosts {
+    from: &'static str,
+    setting: &'static str,
 }
 
 #[derive(Serialize)]
@@ -156,6 +172,8 @@ struct Stats {
     ledgers: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_posts: Option<NewPosts>,
 }
 
 #[derive(Serialize)]
@@ -168,6 +186,25 @@ struct KvStats {
 struct AdoptedStats {
     posts: u32,
     left: u32,
+}
+
+/// How many posts were deleted, or with `dry` would be, with how many views; `next` is where to go on.
+pub fn removed(posts: u32, views: u64, dry: bool, next: Option<&str>) -> String {
+    json(&Removed {
+        posts,
+        views,
+        dry,
+        next,
+    })
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    posts: u32,
+    views: u64,
+    dry: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 /// How many records an import brought.

@@ -15,7 +15,8 @@
 //! Over RPC it answers, with an error of a built-in class where it cannot:
 //!
 //! ```text
-//! ping(post, id, address, agent)   Outcome::number
+//! ping(post, id, address, agent)   Outcome::number; without an address `agent` is crate::model::network's
+//!                                  hash
 //! skip(reason, pings, post)        the post's views, 0 without a post
 //! pings([post, id, address, agent, reason, …])
 //!                                  of each ping what `ping`, or with a reason `skip`, answers; an error
@@ -25,6 +26,9 @@
 //! exported(ledgers, format, cursor)
 //!                                  [text, the cursor of what follows], see crate::http::portable; the
 //!                                  cursor ends with `>` where that is the next ledger's
+//! removed(ledgers, prefix, views, dry, place)
+//!                                  [posts, views, the place to go on at]: what was removed, or with `dry`
+//!                                  would be, see crate::books::removal; places are hexadecimal
 //! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
 //! settled(ledgers)                 nothing; of the lead, before all are asked
 //! wake()                           nothing; has something published
@@ -57,6 +61,7 @@ use crate::edge::platform::kv::{self, Namespace};
 use crate::edge::platform::rpc::{self, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
+use crate::model::filter::Filter;
 use crate::model::mode::Mode;
 use crate::model::owner::LEAD;
 use crate::model::page::Entry;
@@ -108,7 +113,7 @@ impl Ledger {
     }
 
     /// Counts a view, unless it is a repeat; `address` and `agent` are only given where the visitor
-    /// may be known by them. An [`Outcome::number`], or a promise of it.
+    /// may be known by them, otherwise `agent` is a hash of the network. An [`Outcome::number`], or a promise of it.
     pub fn ping(
         &self,
         post: String,
@@ -205,6 +210,33 @@ impl Ledger {
                 text.push_str(format.end());
             }
             let answer = [JsValue::from(text), cursor.into()];
+            Ok(answer.into_iter().collect::<Array>().into())
+        })
+    }
+
+    /// Removes posts, from a place on, or with `dry` only counts them.
+    pub fn removed(
+        &self,
+        ledgers: u8,
+        prefix: String,
+        views: Option<f64>,
+        dry: bool,
+        place: String,
+    ) -> Result<JsValue, JsValue> {
+        let views = views.map(|views| views as u64);
+        let filter = Filter { prefix, views };
+        let from = u64::from_str_radix(&place, 16).map_err(|_| to_js(Error::InvalidFilter))?;
+        self.inner.after_adoption(None, move |inner| {
+            inner.is_settled(ledgers)?;
+            inner.taken_over()?;
+            let removed =
+                inner.change(|tally, rows, now| tally.remove(rows, from, &filter, dry, now))?;
+            let next = removed.next.map(|next| format!("{next:x}"));
+            let answer: [JsValue; 3] = [
+                removed.posts.into(),
+                (removed.views as f64).into(),
+                next.into(),
+            ];
             Ok(answer.into_iter().collect::<Array>().into())
         })
     }
@@ -348,6 +380,12 @@ impl Sent {
         let address = self.address.as_deref()?;
         Some((address, self.agent.as_deref().unwrap_or_default()))
     }
+
+    /// What stands in the place of the user agent where there is no address.
+    fn network(&self) -> Option<u32> {
+        let agent = self.agent.as_ref().filter(|_| self.address.is_none());
+        agent?.parse().ok()
+    }
 }
 
 /// What a call does, as one type.
@@ -488,6 +526,7 @@ impl Inner {
             post: &sent.post,
             id: sent.id.as_ref().map(PingId::as_str),
             visitor: sent.visitor(),
+            network: sent.network(),
         };
         let settings = &self.settings;
         let outcome =

@@ -9,14 +9,16 @@ use worker::js_sys::{self, RangeError, TypeError, Uint8Array};
 use worker::web_sys::console;
 
 /// The errors that an object answers with. Each is known again by its sentence.
-const CARRIED: [Error; 11] = [
+const CARRIED: [Error; 13] = [
     Error::OutOfRange,
     Error::NotACount,
     Error::InvalidAmount,
     Error::InvalidPost,
     Error::InvalidId,
     Error::InvalidFormat,
+    Error::InvalidFilter,
     Error::TooManyPosts,
+    Error::TooManyNewPosts,
     Error::Adopting,
     Error::Moving,
     Error::Unreadable,

@@ -49,6 +49,12 @@ impl Asked {
                 ledgers.set(&post, 0).await?;
                 Ok(reply::private(&answer::set(&post, 0)))
             }
+            Owner::Remove { filter, dry, from } => {
+                let removed = ledgers.remove(&filter, dry, from.as_deref()).await?;
+                let (posts, views, next) = removed;
+                let answer = answer::removed(posts, views, dry, next.as_deref());
+                Ok(reply::private(&answer))
+            }
             Owner::Export(format) => {
                 let (text, cursor) = ledgers.export(format, None).await?;
                 Ok(reply::export(

@@ -116,7 +116,8 @@ impl Asked {
     }
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
-        let answer = read.answer(views, known, now, self.max_age(read))?;
+        let setting = self.settings.opens();
+        let answer = read.answer(views, known, now, self.max_age(read), setting)?;
         answer.reply(self.header(&IF_NONE_MATCH).as_deref())
     }
 
@@ -386,13 +387,14 @@ impl Read {
         known: &[Known],
         now: Time,
         max_age: u32,
+        setting: Option<&'static str>,
     ) -> Result<Rc<reply::Published>, JsValue> {
         let answer = Rc::new(match views {
             Views::Badge(_, badge) => {
                 let svg = badge.svg(known.first().map_or(0, |known| known.total));
                 reply::Published::svg(&svg, max_age)?
             }
-            _ => match self.json(views, known, now) {
+            _ => match self.json(views, known, now, setting) {
                 Ok(json) => reply::Published::json(&json, max_age)?,
                 Err(error) => return Err(error.to_string().into()),
             },
@@ -402,7 +404,13 @@ impl Read {
         Ok(answer)
     }
 
-    fn json(&self, views: &Views, known: &[Known], now: Time) -> Result<String, Error> {
+    fn json(
+        &self,
+        views: &Views,
+        known: &[Known],
+        now: Time,
+        setting: Option<&'static str>,
+    ) -> Result<String, Error> {
         let first = known.first();
         Ok(match views {
             Views::Post(post) => answer::set(post, first.map_or(0, |known| known.total)),
@@ -423,7 +431,7 @@ impl Read {
             _ => {
                 let refused = self.refused.get().copied().flatten();
                 let refused = refused.filter(|since| since.distance(now) < NOTICE_SECONDS);
-                answer::stats(&self.published, refused, now)
+                answer::stats(&self.published, refused, setting, now)
             }
         })
     }
