@@ -40,7 +40,7 @@ fn claim(books: &mut Books, id: &str) -> Result<Claim, Error> {
     let (now, settings) = (at(books.now), &books.settings);
     books
         .tally
-        .claim(&books.store, &post(id), &address(id), settings, now)
+        .claim(&books.store, &post(id), &address(id), None, settings, now)
 }
 
 fn judged(books: &mut Books, id: &str, verdict: Verdict) -> Result<bool, Error> {
@@ -227,7 +227,7 @@ fn posts_that_wait_have_a_room_of_their_own() {
             books.save();
         }
     };
-    assert_eq!(refused, Error::TooManyNewPosts);
+    assert_eq!(refused, Error::TooManyAtOnce);
     assert!((900..=2100).contains(&taken), "{taken}");
     // Others are not kept out by them.
     assert_eq!(judged(&mut books, "/real", real("", "")), Ok(true));
@@ -252,11 +252,11 @@ fn new_posts_come_at_a_pace_and_known_ones_at_any() {
         }
     }
     assert_eq!(real_ones, 60);
-    assert_eq!(claim(&mut books, "/next"), Err(Error::TooManyNewPosts));
+    assert_eq!(claim(&mut books, "/next"), Err(Error::TooManyAtOnce));
     // Whoever has read its page for nothing, too.
     assert_eq!(
         judged(&mut books, "/next", real("", "")),
-        Err(Error::TooManyNewPosts)
+        Err(Error::TooManyAtOnce)
     );
     assert_eq!(ping(&mut books, "/next"), Outcome::Unknown);
     assert_eq!(ping(&mut books, "/5"), Outcome::Counted(1));
@@ -264,7 +264,7 @@ fn new_posts_come_at_a_pace_and_known_ones_at_any() {
     books.crash();
     assert_eq!(
         claim(&mut books, "/next"),
-        Err(Error::TooManyNewPosts),
+        Err(Error::TooManyAtOnce),
         "not forgotten"
     );
     books.set("/owner", 5);
@@ -281,6 +281,24 @@ fn new_posts_come_at_a_pace_and_known_ones_at_any() {
         }
     }
     assert_eq!(read, 239);
+}
+
+#[test]
+fn a_network_claims_thirty_posts_in_an_hour() {
+    let mut books = books();
+    let (now, settings) = (at(books.now), books.settings.clone());
+    let mut claim = |n: u32, network| {
+        let id = format!("/{n}");
+        let (store, tally) = (&books.store, &mut books.tally);
+        tally.claim(store, &post(&id), &address(&id), network, &settings, now)
+    };
+    for n in 0..30 {
+        assert_eq!(claim(n, Some(1)), Ok(Claim::Yours));
+        assert_eq!(claim(n, Some(1)), Ok(Claim::Wait), "not counted again");
+    }
+    assert_eq!(claim(30, Some(1)), Err(Error::TooManyNewPosts));
+    assert_eq!(claim(30, Some(2)), Ok(Claim::Yours));
+    assert_eq!(claim(31, None), Ok(Claim::Yours));
 }
 
 #[test]

@@ -573,7 +573,8 @@ impl Tally {
             false => Some(now.plus(1)),
         };
         let change = self.change_due(now, settings);
-        forget.into_iter().chain(next).chain(change).min()
+        let clear = self.clear_at(now);
+        [forget, next, change, clear].into_iter().flatten().min()
     }
 
     fn publication_due(&self, now: Time, settings: &Settings) -> Option<Time> {
@@ -634,6 +635,7 @@ impl Tally {
         self.alarm_came();
         self.begin_alarm();
         self.forget_waiting(rows, now)?;
+        self.clear(rows, now)?;
         if self.layout.is_moving() || self.layout.has_left() {
             return Ok(self.begin_removal(now));
         }
