@@ -41,9 +41,13 @@ export function verified(stubOf, name, request, env, context) {
 
 /** Reads the page of a post that is counted already again, beside the answer to a ping. */
 export function check(stubOf, name, post, page, request, env, context) {
-  const [, own] = ask((rust) => rust.page_of(request, env));
-  const address = page ?? own;
-  if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+  try {
+    const address = page ?? ask((rust) => rust.page_of(request, env))[1];
+    if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+  } catch (cause) {
+    // The ping has counted.
+    console.error("site:", cause);
+  }
 }
 
 /** For Rust: reads the page of a post for the owner; a promise of what it says, once the ledger was told. */

@@ -336,8 +336,15 @@ fn a_page_is_read_again_after_a_month_and_while_the_site_is_down_now_and_then() 
     books.now += 301;
     ping(&mut books, "142");
     assert_eq!(check(&mut books, "142"), Some(None));
+    judged(&mut books, "142", GONE).expect("an answer");
+    books.now += DAY - 1;
+    ping(&mut books, "142");
+    assert_eq!(check(&mut books, "142"), None);
+    books.now += 1;
+    ping(&mut books, "142");
+    assert_eq!(check(&mut books, "142"), Some(None));
     judged(&mut books, "142", real("Hello", "/hello")).expect("room");
-    assert_eq!(ping(&mut books, "142"), Outcome::Counted(9));
+    assert_eq!(ping(&mut books, "142"), Outcome::Counted(11));
 }
 
 #[test]

@@ -28,8 +28,8 @@ const DAYS: u32 = 30;
 const LEASE: u32 = 10;
 /// As many posts are claimed at once.
 const MOST_LEASES: usize = 256;
-/// A post that is counted is looked for again after so many seconds; and where the site could not be read, so is
-/// any.
+/// A post that is counted is looked for again after so many seconds, and after a day where the site does not have
+/// it; and where the site could not be read, any is.
 const CHECK_AGAIN: u32 = 300;
 /// As many posts that were never seen may one network claim in an hour, and at least so many of each of several
 /// ledgers.
@@ -183,7 +183,11 @@ impl Tally {
                     path: String::new(),
                 }
             }
-            (Verdict::NotReal(_), _) if is_known => return Ok(true),
+            (Verdict::NotReal(_), _) if is_known => {
+                let memory = &mut self.verifying.checked;
+                memory.remember(post.as_str(), "", now, DAY);
+                return Ok(true);
+            }
             (Verdict::NotReal(_), _) => Standing::Open,
         };
         let is_real = standing != Standing::Open;
@@ -276,7 +280,7 @@ impl Tally {
             |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
         let checked = &mut self.verifying.checked;
         let id = post.as_str();
-        if outage.is_some_and(was_just_tried) || checked.has(id, "", now, CHECK_AGAIN) {
+        if outage.is_some_and(was_just_tried) || checked.has(id, "", now, DAY) {
             return None;
         }
         checked.remember(id, "", now, CHECK_AGAIN);
