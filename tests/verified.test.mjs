@@ -194,12 +194,12 @@ test("the owner has a post looked at, and is told why it is not real", async () 
 });
 
 test("what the owner sets or imports counts without a page, and gets its title from one", async () => {
-  await request(tally.url, "/views/owned", { method: "PUT", headers: TOKEN, body: "100" });
+  await request(tally.url, "/views/owned", { method: "PUT", headers: TOKEN, body: "1000" });
   blog.pages.set("/owned", page({ post: "owned", title: "Owned" }));
-  assert.equal((await ping("owned", { at: "/owned" })).told.views, 101);
+  assert.equal((await ping("owned", { at: "/owned" })).told.views, 1001);
   const top = () => read(tally, "/top?limit=1");
   const { posts } = await until(top, ({ posts }) => posts[0].title === "Owned");
-  assert.deepEqual(posts, [{ post: "owned", views: 101, title: "Owned", url: `${blog.url}/owned` }]);
+  assert.deepEqual(posts, [{ post: "owned", views: 1001, title: "Owned", url: `${blog.url}/owned` }]);
 });
 
 describe("while the site cannot be read", () => {
