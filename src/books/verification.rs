@@ -342,6 +342,7 @@ impl Tally {
             Some(_) => now,
             None => verified.swept.plus(DAY),
         };
-        (verified.waiting > 0).then_some(due)
+        // Posts that are handed over must not change meanwhile.
+        (verified.waiting > 0 && !self.layout.is_moving()).then_some(due)
     }
 }
