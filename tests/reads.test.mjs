@@ -86,7 +86,8 @@ describe("what was published", () => {
     assert.equal(oldest, published);
     const skipped = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0, unknown: 0 };
     const adopted = { posts: 0, left: 0 };
-    assert.deepEqual(rest, { views: 72 + 360, posts: 124, not_counted: skipped, adopted });
+    const open = { from: "anyone", setting: "SITE_URL" };
+    assert.deepEqual(rest, { views: 72 + 360, posts: 124, not_counted: skipped, adopted, new_posts: open });
     assert.equal(kv.budget, 1_000_000);
     assert.ok(Math.abs(new Date(published) - Date.now()) < 120_000);
     const { operations } = await tally.kv();
@@ -213,7 +214,7 @@ describe("what is refused", () => {
     ["POST", `/views/a?id=${"%C3%A9".repeat(64)}x`, 400, "invalid_id"],
     ["POST", "/views/a?id=%FF", 400, "invalid_encoding"],
     ...["POST", "PUT", "DELETE", "PATCH"].flatMap((method) =>
-      ["/views", "/top", "/history", "/stats", "/export"].map((path) => [method, path, 405, "method_not_allowed", "GET, HEAD, OPTIONS"])),
+      ["/top", "/history", "/stats", "/export"].map((path) => [method, path, 405, "method_not_allowed", "GET, HEAD, OPTIONS"])),
     ...["GET", "HEAD", "PUT", "DELETE", "PATCH"].map((method) => [method, "/import", 405, "method_not_allowed", "POST, OPTIONS"]),
     ["PATCH", "/views/a", 405, "method_not_allowed", ALL],
     ["PROPFIND", "/views/a", 405, "method_not_allowed", ALL],
