@@ -3,6 +3,7 @@
 pub mod event;
 mod guard;
 pub mod handover;
+pub mod health;
 pub mod journal;
 pub mod layout;
 pub mod lists;
