@@ -198,7 +198,7 @@ impl std::fmt::Display for Error {
             Error::BodyTooLarge(most) => write!(f, "This body may have at most {most} bytes"),
             Error::TooManyInImport => write!(
                 f,
-                "An import has at most {MAX_IMPORT_POSTS} posts; `npm run import` sends more in parts"
+                "An import has at most {MAX_IMPORT_POSTS} posts; `tally import` sends more in parts"
             ),
             Error::InvalidImport(line) => write!(
                 f,
