@@ -268,7 +268,7 @@ fn live(store: &Store) -> Result<(), tally::base::error::Error> {
                 id: Some("an id"),
                 visitor: Some(("192.0.2.1", "Firefox")),
             };
-            tally.ping(store, ping, &settings, now, &mut random)?;
+            tally.ping(store, ping, &settings, now, random)?;
             tally.views(store, &post)?;
         }
         tally.arm(now, &settings);
