@@ -64,7 +64,7 @@ test("SIGKILL under mixed load, 50 times: no read is less than was acknowledged 
       if (random() < 0.3) ledgers = pick(random, [1, 2, 3, 5]);
       const tally = await serve(TALLY, { state, namespace: kv.namespace, vars: { ...VARS, LEDGERS: ledgers } });
       await settle(tally);
-      await kv.kv("PUT", `/mode/${random() < 0.2 ? pick(random, ["fail", "busy"]) : "ok"}`);
+      await kv.kv("PUT", `/mode/${random() < 0.3 ? pick(random, ["fail", "busy", "lose", "old"]) : "ok"}`);
       let alive = true;
       const clients = upTo(16).map(async (client) => {
         const own = randomness(SEED + 1000 * round + client);
@@ -82,6 +82,7 @@ test("SIGKILL under mixed load, 50 times: no read is less than was acknowledged 
       await failed;
     }
 
+    // In the end all is well, and what is told is what is there.
     await kv.kv("PUT", "/mode/ok");
     const tally = await serve(TALLY, { state, namespace: kv.namespace, vars: { ...VARS, LEDGERS: ledgers } });
     await settle(tally);
