@@ -118,11 +118,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-<<<<<<< HEAD
     /// The settings that keep others from adding posts, where anybody can.
-=======
-    /// The setting that keeps others from adding posts, where anybody can.
->>>>>>> room
     pub fn opens(&self) -> Option<&'static str> {
         self.origins.is_empty().then_some("SITE_URL")
     }

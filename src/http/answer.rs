@@ -270,28 +270,6 @@ struct AdoptedStats {
     left: u32,
 }
 
-<<<<<<< HEAD
-=======
-/// How many posts were deleted, or with `dry` would be, with how many views; `next` is where to go on.
-pub fn removed(posts: u32, views: u64, dry: bool, next: Option<&str>) -> String {
-    json(&Removed {
-        posts,
-        views,
-        dry,
-        next,
-    })
-}
-
-#[derive(Serialize)]
-struct Removed<'a> {
-    posts: u32,
-    views: u64,
-    dry: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    next: Option<&'a str>,
-}
-
->>>>>>> room
 /// How old what readers get is, in seconds, and since when publishing has failed, if it does.
 pub fn health(published: Time, oldest: Time, failing: Option<Time>, now: Time) -> String {
     let is_published = published > Time::default();
@@ -301,7 +279,6 @@ pub fn health(published: Time, oldest: Time, failing: Option<Time>, now: Time) -
         age: age(published),
         oldest_age: age(oldest),
         failing: failing.map(|since| since.to_string()),
-<<<<<<< HEAD
     })
 }
 
@@ -320,26 +297,16 @@ pub fn removed(posts: u32, views: u64, dry: bool, next: Option<&str>) -> String 
         views,
         dry,
         next,
-=======
->>>>>>> room
     })
 }
 
 #[derive(Serialize)]
-<<<<<<< HEAD
 struct Removed<'a> {
     posts: u32,
     views: u64,
     dry: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<&'a str>,
-=======
-struct Health {
-    published: Option<String>,
-    age: Option<u32>,
-    oldest_age: Option<u32>,
-    failing: Option<String>,
->>>>>>> room
 }
 
 /// How many records an import brought.

@@ -148,12 +148,7 @@ impl Asked {
     }
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
-<<<<<<< HEAD
         let answer = read.answer(views, known, &self.settings, now, self.max_age(read))?;
-=======
-        let setting = self.settings.opens();
-        let answer = read.answer(views, known, now, self.max_age(read), setting)?;
->>>>>>> room
         self.reply(views, &answer)
     }
 
