@@ -13,7 +13,8 @@
 // A list that cannot be had, or is empty, stays as it is.
 
 // An element that is called `currentScript` hides it.
-const { src } = Reflect.get(Document.prototype, "currentScript", document);
+const script = Reflect.get(Document.prototype, "currentScript", document);
+const base = new URL(script.dataset.tally || ".", script.src);
 
 const name = (link) => link.ariaLabel || (link.querySelector("h1,h2,h3,h4") || link).textContent.trim();
 
@@ -41,7 +42,7 @@ const make = (tag, name, ...inside) => {
 const fill = async (list) => {
   const { topViews, period } = list.dataset;
   // More than are asked for, as some are left out.
-  const { posts } = await (await fetch(new URL("top?limit=100&period=" + (period || "all"), src))).json();
+  const { posts } = await (await fetch(base + "top?limit=100&period=" + (period || "all"))).json();
   const found = collect();
   const items = posts.flatMap(({ post, views }) => {
     if (!found[post]) return [];
