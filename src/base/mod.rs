@@ -4,5 +4,6 @@ pub mod count;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod path;
 pub mod settings;
 pub mod time;
