@@ -21,6 +21,9 @@ const FEATURES = [
   "reference-types", "sign-ext",
 ].map((feature) => `--enable-${feature}`);
 
+/** The scripts that blogs' pages load, each of which loads its rest. */
+const PAGES = ["views.js", "top.js"];
+
 bundlePages();
 const [dir = "build", ...flags] = process.argv.slice(2);
 const out = resolve(ROOT, dir);
@@ -97,7 +100,7 @@ function wasmOpt() {
 
 /**
  * Scripts and styles are minified, each with what it imports; other files are copied. What blogs' pages load is
- * minified once more, by the one that makes the smallest. views.js has the hash of its rest in it.
+ * minified once more, by the one that makes the smallest, and has the hash of its rest in it.
  */
 function bundlePages() {
   const from = join(ROOT, "public");
@@ -112,11 +115,13 @@ function bundlePages() {
     const path = join(PUBLIC, file);
     run("terser", [path, "--output", path, "--mangle", "--ecma", "2022", "--compress", "passes=3,ecma=2022"]);
   };
-  bundle(files.filter((file) => isBundled(file) && file !== "views.js"));
-  ["views.js.rest.js", "top.js"].forEach(squeeze);
-  const digest = createHash("sha256").update(readFileSync(join(PUBLIC, "views.js.rest.js"))).digest("base64");
-  bundle(["views.js"], `--define:REST="sha256-${digest}"`);
-  squeeze("views.js");
+  bundle(files.filter((file) => isBundled(file) && !PAGES.includes(file)));
+  for (const file of PAGES) {
+    squeeze(`${file}.rest.js`);
+    const digest = createHash("sha256").update(readFileSync(join(PUBLIC, `${file}.rest.js`))).digest("base64");
+    bundle([file], `--define:REST="sha256-${digest}"`);
+    squeeze(file);
+  }
   for (const file of files.filter((file) => !isBundled(file))) cpSync(join(from, file), join(PUBLIC, file));
   for (const file of readdirSync(PUBLIC).filter((file) => !files.includes(file))) rmSync(join(PUBLIC, file));
 }
