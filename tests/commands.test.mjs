@@ -19,6 +19,11 @@ function script(file, env = {}) {
   return { status, output: `${stdout}${stderr}`, seconds: (Date.now() - started) / 1000 };
 }
 
+/** Runs the command `tally`. */
+function tally(...args) {
+  return spawnSync(process.execPath, [join(ROOT, "package/bin/tally.js"), ...args], { encoding: "utf8" });
+}
+
 const noCurl = spawnSync("curl", ["--version"]).status !== 0 && "there is no curl";
 test("the README's session is what happens", { skip: noCurl, timeout: 120_000 }, async () => {
   const session = /```console\n(.*?)```/s.exec(readFileSync(join(ROOT, "README.md"), "utf8"))[1];
@@ -30,16 +35,15 @@ test("the README's session is what happens", { skip: noCurl, timeout: 120_000 },
       const { stdout } = spawnSync("sh", ["-c", run.replace("curl", "curl -s")]);
       assert.equal(`${stdout}`, output.join("\n").trimEnd(), command);
     }
-    const { stdout } = spawnSync(process.execPath, [join(ROOT, "tools/top.mjs"), url]);
-    assert.equal(`${stdout}`, " 1  1  142\n 2  1  hello-world\n");
+    assert.equal(tally("top", "--url", url).stdout, " 1  1  142\n 2  1  hello-world\n");
   });
 });
 
 test("`npm run top` says in one line what is wrong", () => {
-  const run = (...args) => spawnSync(process.execPath, [join(ROOT, "tools/top.mjs"), ...args]);
-  const { status, stderr } = run("http://127.0.0.1:1");
-  assert.equal(status, 1);
-  assert.match(`${stderr}`, /^tally: http:\/\/127\.0\.0\.1:1 does not answer as Tally does \(.*\)\n$/);
+  const { status, stdout, stderr } = tally("top", "--url", "http://127.0.0.1:1");
+  assert.equal(status, 3);
+  assert.equal(stdout, "");
+  assert.match(stderr, /^tally: http:\/\/127\.0\.0\.1:1 does not answer as Tally does \(.*\)\n$/);
 });
 
 // The counters alone are 48 KiB; most of the rest is the ledger, and what reads imports.

@@ -1,4 +1,4 @@
-// What `npm start` starts: `wrangler dev` on the real `wrangler.toml`. Unlike a bare workerd it serves
+// What `npm start` starts: `tally dev`, which is `wrangler dev` on the real `wrangler.toml`. Unlike a bare workerd it serves
 // the static assets too.
 
 import { spawn } from "node:child_process";

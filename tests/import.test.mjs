@@ -1,4 +1,4 @@
-// `npm run import`: files of any size and format, checked as a whole, in parts that can be sent again.
+// `tally import`: files of any size and format, checked as a whole, in parts that can be sent again.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -23,7 +23,7 @@ function fileOf(content, name = "counts") {
 /** Runs the command; its status and all that it said. */
 function imports(url, file, args = [], env = { ADMIN_TOKEN: SECRET }) {
   const { ADMIN_TOKEN, ...others } = process.env;
-  const child = spawn(process.execPath, [join(ROOT, "tools/import.mjs"), ...(file ? [file, url] : []), ...args], { env: { ...others, ...env } });
+  const child = spawn(process.execPath, [join(ROOT, "package/bin/tally.js"), "import", ...(file ? [file, "--url", url] : []), ...args], { env: { ...others, ...env } });
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
   return new Promise((resolve) => child.on("close", (status) => {
@@ -172,15 +172,15 @@ describe("a document", () => {
 
   test("is not taken in without the owner's token, or from a wrong command", async () => {
     const file = fileOf('{"a":1}');
-    for (const [args, env, sentence] of [
-      [[], {}, /ADMIN_TOKEN/], [[], { ADMIN_TOKEN: "wrong" }, /token/i], [["--mode=sum"], undefined, /usage/], [["--format=xml"], undefined, /usage/],
-      [["--token=x"], undefined, /usage/], [["more"], undefined, /usage/],
+    for (const [args, env, sentence, code] of [
+      [[], {}, /ADMIN_TOKEN/, 1], [[], { ADMIN_TOKEN: "wrong" }, /token/i, 1], [["--mode=sum"], undefined, /Allowed choices/, 2],
+      [["--format=xml"], undefined, /Allowed choices/, 2], [["--token=x"], undefined, /unknown option/, 2], [["more"], undefined, /too many arguments/, 2],
     ]) {
       const { status, output } = await imports(tally.url, file, args, env);
-      assert.equal(status, 1);
+      assert.equal(status, code);
       assert.match(output, sentence);
     }
-    assert.match((await imports(tally.url, undefined)).output, /usage/);
+    assert.match((await imports(tally.url, undefined)).output, /missing required argument/);
     assert.match((await imports(tally.url, join(folder, "missing"))).output, /cannot be read/);
     assert.match((await imports("http://127.0.0.1:1", file)).output, /does not answer/);
   });
@@ -193,7 +193,7 @@ describe("a document", () => {
     ];
     for (const server of [other, moved]) await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { status, output } = await imports(`http://127.0.0.1:${moved.address().port}`, fileOf('{"a":1}'));
-    assert.equal(status, 1);
+    assert.equal(status, 3);
     assert.match(output, /does not answer as Tally does/);
     assert.equal(isAsked, false);
     for (const server of [other, moved]) server.close();

@@ -1,20 +1,25 @@
 // Builds the Worker's Rust: `cargo build`, wasm-bindgen and wasm-opt, from `src` into `build`, from
 // where `src/entry.js` imports it; and with esbuild what pages load, from `public` into
 // `build/public`. Runs by itself before `wrangler dev` and `wrangler deploy`, and on every change of
-// the two; Rust that has not changed is not made again.
+// the two; Rust that has not changed is not made again. The same sources make the same bytes, wherever they
+// and cargo's folder are.
 //
 // `node tools/build.mjs DIR [cargo flags]` builds a variant of the Rust into DIR.
 
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { PUBLIC, ROOT, TOOLS, WASM_TARGET, fail, run, say } from "./shell.mjs";
 
+/** Which version is deployed, as `tally status` asks. */
+const VERSION_FILE = "version.json";
 /** Classes of dependencies that Tally does not use. */
 const FOREIGN = [
   "ContainerStartupOptions", "MinifyConfig", "R2Range", "IntoUnderlyingByteSource", "IntoUnderlyingSink",
   "IntoUnderlyingSource",
 ];
+const CARGO_HOME = process.env.CARGO_HOME ?? join(homedir(), ".cargo");
 /** The features that rustc and wasm-bindgen use, so that none is put in that workerd lacks. */
 const FEATURES = [
   "bulk-memory", "exception-handling", "multivalue", "mutable-globals", "nontrapping-float-to-int",
@@ -49,8 +54,13 @@ if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) {
 
 function cargo() {
   const args = ["build", "--locked", "--lib", "--release", "--target", WASM_TARGET, "--target-dir", "target"];
-  // With this set, wasm-bindgen's macros use the promises of js-sys, as `worker` expects.
-  run("cargo", [...args, ...flags], { WASM_BINDGEN_USE_JS_SYS: "1" });
+  const env = {
+    // With this set, wasm-bindgen's macros use the promises of js-sys, as `worker` expects.
+    WASM_BINDGEN_USE_JS_SYS: "1",
+    // Panics tell where they were. The folders of this machine are not to be in that.
+    CARGO_ENCODED_RUSTFLAGS: [[CARGO_HOME, "cargo"], [ROOT, ""]].map(([from, to]) => `--remap-path-prefix=${from}=${to}`).join("\x1f"),
+  };
+  run("cargo", [...args, ...flags], env);
 }
 
 function wasmBindgen() {
@@ -100,7 +110,8 @@ function wasmOpt() {
 
 /**
  * Scripts and styles are minified, each with what it imports; other files are copied. What blogs' pages load is
- * minified once more, by the one that makes the smallest, and has the hash of its rest in it.
+ * minified once more, by the one that makes the smallest, and has the hash of its rest in it. The dashboard's
+ * languages are files of their own, and so is the version.
  */
 function bundlePages() {
   const from = join(ROOT, "public");
@@ -123,5 +134,8 @@ function bundlePages() {
     squeeze(file);
   }
   for (const file of files.filter((file) => !isBundled(file))) cpSync(join(from, file), join(PUBLIC, file));
-  for (const file of readdirSync(PUBLIC).filter((file) => !files.includes(file))) rmSync(join(PUBLIC, file));
+  const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+  writeFileSync(join(PUBLIC, VERSION_FILE), `${JSON.stringify({ version })}\n`);
+  for (const file of readdirSync(PUBLIC).filter((file) => ![...files, VERSION_FILE].includes(file))) rmSync(join(PUBLIC, file), { recursive: true });
+  cpSync(join(from, "dashboard/words"), join(PUBLIC, "dashboard/words"), { recursive: true });
 }

@@ -17,13 +17,21 @@ export function say(text) {
   console.error(`tally: ${text}`);
 }
 
-/** Ends the program with one line. */
+/**
+ * Ends the program with one line.
+ *
+ * @returns {never}
+ */
 export function fail(text) {
   say(text);
   process.exit(1);
 }
 
-/** Runs a command in the project's folder, its output passed on or not; ends the program if it fails. */
+/**
+ * Runs a command in the project's folder, its output passed on or not; ends the program if it fails.
+ *
+ * @param {import("node:child_process").StdioOptions} [stdio]
+ */
 export function run(command, args, env = {}, stdio = "inherit") {
   const { status, error } = start(command, args, stdio, env);
   if (status !== 0) fail(`\`${[command, ...args].join(" ")}\` failed${error ? `: ${error.message}` : ""}`);
@@ -35,7 +43,8 @@ export function output(command, args) {
   return status === 0 ? stdout.toString().trim() : undefined;
 }
 
-function start(command, args, stdio, env = {}) {
+/** Runs a command in the project's folder, with what npm has installed on the PATH; how it ended. */
+export function start(command, args, stdio, env = {}) {
   return spawnSync(command, args, {
     cwd: ROOT,
     env: { ...process.env, PATH, ...env },

@@ -2,7 +2,7 @@
 /**
  * Plugin Name:       Tally Views
  * Description:       Shows how often each post was viewed, and the most viewed posts, as counted by Tally, your own counter on Cloudflare Workers.
- * Version:           0.1.0
+ * Version:           0.2.0
  * Requires at least: 6.1
  * Requires PHP:      7.4
  * Author:            Tally

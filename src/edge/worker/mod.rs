@@ -2,6 +2,7 @@
 //! owner's to the ledger again.
 
 pub mod counter;
+mod health;
 mod ledger;
 mod owner;
 mod pings;
@@ -47,6 +48,7 @@ pub fn fetch(
         Views::Image(post, id) => request.image(post, id),
         Views::ImageHead => Ok(pings::as_image(&reply::pinged("", Some("*"))?.into())),
         Views::Owner(owner) => Ok(promise(async move { request.owner(owner).await })),
+        Views::Health => Ok(promise(request.health())),
         read => request.read(read),
     }
 }

@@ -1,6 +1,7 @@
 //! CSV (RFC 4180), that a spreadsheet can open: no cell is a formula.
 
-use super::{Line, Times, Views};
+use super::{Line, Times};
+use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::limits::MAX_IMPORT_POSTS;
@@ -101,7 +102,7 @@ fn parse<Cell: AsRef<str>>(cells: &[Cell]) -> Option<Line> {
     let post = post.strip_prefix('\'').unwrap_or(post).to_owned();
     let line = Line {
         post: PostId::parse(post).ok()?,
-        views: cells.next()?.parse().ok()?,
+        views: parse_views(cells.next()?).ok()?,
         hours: read_times(cells.next().unwrap_or_default())?,
         days: read_times(cells.next().unwrap_or_default())?,
     };
@@ -111,8 +112,7 @@ fn parse<Cell: AsRef<str>>(cells: &[Cell]) -> Option<Line> {
 fn read_times<At: FromStr>(cell: &str) -> Option<Times<At>> {
     let time = |time: &str| {
         let (at, views) = time.split_once(':')?;
-        let Views(views) = views.parse().ok()?;
-        Some((at.parse().ok()?, views))
+        Some((at.parse().ok()?, parse_views(views).ok()?))
     };
     cell.split_whitespace()
         .map(time)

@@ -1,0 +1,127 @@
+// `tally doctor PAGE`: whether a page's views are counted, and if not, why. It counts nothing itself.
+
+import { createHash } from "node:crypto";
+import { Failure, reasonOf } from "../failure.js";
+import { isWanted, postOf, readPage } from "../page.js";
+import { forbids, policies } from "../policy.js";
+import { Tally, digits } from "../tally.js";
+import { printable } from "./top.js";
+
+export async function doctor(address, { url, token }) {
+  const facts = await readPage(address);
+  const tag = chosen(facts.tags, url);
+  const checks = [];
+  const check = (name, problem, fine) => checks.push({ check: name, ok: !problem, message: problem?.message ?? fine, ...(problem?.fix && { fix: problem.fix }) });
+  check("script", missing(facts, tag, url), tag && `the page has the script ${tag.src}`);
+  if (tag) await examine(facts, tag, check, token);
+  const isFine = checks.every(({ ok }) => ok);
+  const lines = checks.flatMap(({ ok, message, fix }) => [`${ok ? "✓" : "✗"} ${message}`, ...(fix ? [`  ${fix}`] : [])]);
+  return { exit: isFine ? 0 : 1, data: { page: facts.url, ok: isFine, checks }, text: lines.map(printable).join("\n") };
+}
+
+/** The tag of the Tally that is asked for, or the first. */
+const chosen = (tags, url) => (url ? tags.find((tag) => addressOf(tag) === new URL(url).origin) : undefined) ?? (url ? undefined : tags[0]);
+
+/** The address of a tag's Tally: where the script comes from, unless the tag names it. */
+function addressOf({ src, attributes }) {
+  const named = attributes["data-tally"];
+  return new URL(named && URL.canParse(named) ? named : src).origin;
+}
+
+function missing({ tags }, tag, url) {
+  if (tag) return undefined;
+  const others = tags.length ? ` It counts with ${addressOf(tags[0])}.` : "";
+  const fix = `Put this into the page: <script async src="${url ?? "https://tally.you.workers.dev"}/views.js"></script>`;
+  return { message: `the page has no script of ${url ?? "a Tally"}.${others}`, fix };
+}
+
+async function examine(facts, tag, check, token) {
+  const address = addressOf(tag);
+  const post = postOf(facts, tag.attributes);
+  check("mixed", mixed(facts, tag, address), "the browser may load it on this page");
+  check("loads", await loading(tag), "the script loads");
+  check("policy", forbidden(facts, tag, address), "the page's policy allows it");
+  check("tag", silenced(post, tag.attributes), `the tag counts the post ${post}`);
+  const tally = new Tally(address, token);
+  const origin = new URL(facts.url).origin;
+  const refused = await refusal(tally, post, origin).catch(asProblem("Check the address in the tag; `tally status` tells whether the Worker is up."));
+  check("origin", refused, `${address} lets ${origin} count`);
+  if (!refused) await ping(tally, post, origin, check);
+}
+
+/** A failure as a problem with a fix. */
+const asProblem = (fix) => (error) => {
+  if (!(error instanceof Failure)) throw error;
+  return { message: error.message, fix };
+};
+
+function mixed(facts, tag, address) {
+  const isInsecure = facts.url.startsWith("https:") && [tag.src, address].some((url) => url.startsWith("http:"));
+  return isInsecure && { message: "browsers load nothing over http on a page of https", fix: `Write https: in the tag: src="${tag.src.replace(/^http:/, "https:")}"` };
+}
+
+/** Whether the script is there, is a script, and has the hash that the tag says. */
+async function loading({ src, attributes }) {
+  let response, body;
+  try {
+    response = await fetch(src, { signal: AbortSignal.timeout(10_000) });
+    body = Buffer.from(await response.arrayBuffer());
+  } catch (error) {
+    return { message: `${src} does not load (${reasonOf(error)})`, fix: "Check the address in the tag; `tally status` tells whether the Worker is up." };
+  }
+  if (!response.ok || !/javascript/.test(response.headers.get("Content-Type") ?? "")) {
+    return { message: `${src} answers ${response.status}, and not with a script`, fix: "Check the address in the tag; `tally deploy` says where your Tally is." };
+  }
+  const { integrity, crossorigin } = attributes;
+  const hashes = integrity?.trim().split(/\s+/) ?? [];
+  const [algorithm = "sha384"] = hashes[0]?.split("-") ?? [];
+  if (hashes.length && !["sha256", "sha384", "sha512"].includes(algorithm)) return { message: "the tag's integrity has no hash that browsers know", fix: "Use sha384." };
+  const real = `${algorithm}-${createHash(algorithm).update(body).digest("base64")}`;
+  if (hashes.length && !hashes.includes(real)) return { message: "the script is not the one whose hash the tag has, so the browser refuses it", fix: `Write integrity="${real}", as after every update.` };
+  const isOfOther = hashes.length && crossorigin === undefined;
+  return isOfOther && { message: "with integrity, the tag needs crossorigin, or the browser refuses the script", fix: "Write <script async crossorigin …>" };
+}
+
+function forbidden(facts, tag, address) {
+  const all = policies(facts.policy, facts.metas);
+  const { nonce, integrity } = tag.attributes;
+  const page = facts.url;
+  const rest = new URL("views.js.rest.js", tag.src).href;
+  const asked = [
+    ["script", { url: tag.src, page, nonce, integrity, inserted: tag.inserted }, "script-src"],
+    ...(facts.numbers ? [["script", { url: rest, page, inserted: true }, "script-src"]] : []),
+    ["connect", { url: `${address}/views/`, page }, "connect-src"],
+    ...facts.badges.map((url) => ["img", { url, page }, "img-src"]),
+  ];
+  for (const [kind, what, directive] of asked) {
+    const by = forbids(all, kind, what);
+    if (by) return { message: `the page's Content-Security-Policy forbids ${what.url} (${by})`, fix: `Add ${new URL(what.url).origin} to ${directive}.` };
+  }
+  return undefined;
+}
+
+function silenced(post, { "data-skip": skip, "data-only": only, "data-prefix": prefix = "" }) {
+  if (Number(skip) > 0) return { message: 'the tag has data-skip="1", which counts nothing', fix: "Remove data-skip from the tag." };
+  const isLeftOut = !isWanted(post.slice(prefix.length), only);
+  return isLeftOut && { message: `the tag counts only "${only}", and this is ${post}`, fix: "Add the post to data-only." };
+}
+
+/** Whether the Worker lets the page's site count, by a preflight, which counts nothing. */
+async function refusal(tally, post, origin) {
+  const headers = { Origin: origin, "Access-Control-Request-Method": "POST" };
+  const answer = await tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "OPTIONS", headers });
+  if (answer.ok) return undefined;
+  if (answer.status !== 403) throw tally.silence(new Error(answer.status));
+  return { message: `${tally.url} does not let ${origin} count`, fix: `Add ${origin} to ALLOWED_ORIGINS in wrangler.toml, and run \`tally deploy\`.` };
+}
+
+/** The way of a ping, with the sign that the page is only fetched ahead, which is not counted. */
+async function ping(tally, post, origin, check) {
+  const headers = { Origin: origin, "Sec-Purpose": "prefetch" };
+  const sent = tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "POST", headers });
+  const answer = await sent.then((answer) => tally.json(answer)).catch(asProblem("See `tally status`."));
+  const isUnknown = answer.reason === "unknown";
+  const unknown = { message: `${tally.url} does not find ${post} on the site, and counts nothing`, fix: "Check SITE_URL in wrangler.toml, and that the page can be read without a login." };
+  const soFar = Number.isInteger(answer.views) ? `: ${digits(answer.views)} views so far` : "";
+  check("counts", answer.fix ? answer : isUnknown && unknown, `${tally.url} counts ${post}${soFar}`);
+}

@@ -1,0 +1,67 @@
+// `tally status`: whether a Tally is up, how old its numbers are, and what is misconfigured.
+
+import { VERSION } from "../project.js";
+import { digits } from "../tally.js";
+
+/** How far behind the oldest post may be, in seconds. */
+const BEHIND = 3600;
+
+export async function status(tally) {
+  const stats = await tally.read("/stats");
+  const [version, hasToken, isOpen] = await Promise.all([versionOf(tally), tokenIsSet(tally), anybodyCounts(tally)]);
+  const problems = problemsOf({ ...stats, version, hasToken, isOpen });
+  const data = { url: tally.url, version, command: VERSION, ...stats, problems };
+  const isFine = !problems.some(({ level }) => level === "error");
+  return { exit: isFine ? 0 : 1, data, text: report(data) };
+}
+
+/** The version is an asset, which costs nothing to ask. */
+async function versionOf(tally) {
+  const answer = await tally.fetch("/version.json");
+  const { version } = (await answer.json().catch(() => undefined)) ?? {};
+  return answer.ok && typeof version === "string" ? version : null;
+}
+
+/** Without a token what is the owner's is not there. */
+async function tokenIsSet(tally) {
+  const answer = await tally.fetch("/export", { method: "HEAD" });
+  return answer.status !== 404;
+}
+
+/** Whether pages of any site may count; a preflight counts nothing. */
+async function anybodyCounts(tally) {
+  const headers = { Origin: "https://any.invalid", "Access-Control-Request-Method": "POST" };
+  const answer = await tally.fetch("/views/any", { method: "OPTIONS", headers });
+  await answer.body?.cancel();
+  return answer.ok;
+}
+
+function problemsOf({ published, oldest, kv, refused, adopted, version, hasToken, isOpen }) {
+  const behind = (Date.parse(published) - Date.parse(oldest)) / 1000;
+  return [
+    refused && problem("error", "refused", `since ${refused} nothing is published, because another deployment published into the same namespace of Workers KV`, "Give each its own namespace; or, if the other one is gone, run `npx wrangler kv key delete :owner --binding VIEWS --remote`."),
+    kv && kv.writes >= kv.budget && problem("error", "budget", `today's ${digits(kv.budget)} writes to Workers KV are used up; numbers that readers see stand still until midnight UTC`, "Raise PUBLISH_SECONDS; or, on the paid plan, KV_WRITES_PER_DAY."),
+    behind > BEHIND && problem("error", "behind", `the oldest published number is ${duration(behind)} behind`, "Raise KV_WRITES_PER_DAY, as far as your plan allows."),
+    version !== VERSION && problem("warning", "version", `the Worker is of version ${version ?? "0.1"}, the command of ${VERSION}`, "Run `npm update && npm run deploy`."),
+    !hasToken && problem("warning", "token", "there is no owner's token, so there are no exports, imports and corrections", "Run `tally token`."),
+    isOpen && problem("warning", "origins", "pages of any site may count", "Set ALLOWED_ORIGINS in wrangler.toml to your site's address, and run `tally deploy`."),
+    adopted?.left > 0 && problem("warning", "left", `${digits(adopted.left)} entries of Workers KV are not counts, and were left alone`, "Nothing needs to be done, unless they are yours."),
+  ].filter(Boolean);
+}
+
+const problem = (level, code, message, fix) => ({ level, code, message, fix });
+
+function report({ url, version, views, posts, published, kv, problems }) {
+  const age = published ? `published ${duration((Date.now() - Date.parse(published)) / 1000)} ago` : "nothing is published yet";
+  return [
+    `${url} is up${version ? `, version ${version}` : ""}`,
+    `${digits(views)} views of ${digits(posts)} posts; ${age}`,
+    ...(kv ? [`${digits(kv.writes)} of ${digits(kv.budget)} writes to Workers KV today`] : []),
+    ...problems.flatMap(({ level, message, fix }) => [`${level === "error" ? "✗" : "!"} ${message}`, `  ${fix}`]),
+  ].join("\n");
+}
+
+function duration(seconds) {
+  const [amount, unit] = seconds < 90 ? [seconds, "second"] : seconds < 5400 ? [seconds / 60, "minute"] : seconds < 172_800 ? [seconds / 3600, "hour"] : [seconds / 86_400, "day"];
+  return new Intl.NumberFormat("en", { style: "unit", unit, unitDisplay: "long", maximumFractionDigits: 0 }).format(Math.max(0, amount));
+}

@@ -1,0 +1,71 @@
+// The folder of a Tally: its wrangler.toml, what is remembered there, and wrangler, which does the work.
+
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { parse } from "smol-toml";
+import { Failure } from "./failure.js";
+
+const require = createRequire(import.meta.url);
+export const LOCAL = "http://localhost:8787";
+/** Whatever is remembered is only for convenience; Git ignores the folder. */
+const MEMORY = ".wrangler/tally.json";
+
+/** The package's own folder. */
+export const PACKAGE = resolve(import.meta.dirname, "..");
+export const { version: VERSION } = JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));
+
+/** The settings of the folder in which the command runs. */
+export function readConfig() {
+  const file = resolve("wrangler.toml");
+  if (!existsSync(file)) {
+    throw new Failure("there is no wrangler.toml here; change to the folder of your Tally, or make one with `tally init`", { code: "no_project" });
+  }
+  try {
+    return parse(readFileSync(file, "utf8"));
+  } catch (error) {
+    throw new Failure(`wrangler.toml cannot be read: ${error.message.trim()}`, { code: "invalid_config" });
+  }
+}
+
+export function remembered() {
+  try {
+    return JSON.parse(readFileSync(MEMORY, "utf8"));
+  } catch {
+    return {};
+  }
+}
+
+export function remember(facts) {
+  mkdirSync(dirname(MEMORY), { recursive: true });
+  writeFileSync(MEMORY, `${JSON.stringify({ ...remembered(), ...facts })}\n`);
+}
+
+/**
+ * Runs wrangler in the folder; resolves to its exit code and to what it wrote to standard output, unless
+ * that is passed on. `input` is its standard input.
+ *
+ * @param {string[]} args
+ * @param {{ env?: object, stdout?: import("node:child_process").IOType | number, stderr?: import("node:child_process").IOType, input?: string }} [options]
+ * @returns {Promise<{ code: number, output: string }>}
+ */
+export function wrangler(args, { env = {}, stdout = "inherit", stderr = "inherit", input } = {}) {
+  const script = join(dirname(require.resolve("wrangler/package.json")), "bin/wrangler.js");
+  const stdin = input === undefined ? "inherit" : "pipe";
+  const child = spawn(process.execPath, [script, ...args], { env: { ...process.env, ...env }, stdio: [/** @type {"pipe"} */ (stdin), stdout, stderr] });
+  let output = "";
+  child.stdout?.on("data", (data) => (output += data));
+  if (input !== undefined) child.stdin?.end(input);
+  // A terminal sends Ctrl+C to wrangler too. Other signals are passed on; either way wrangler ends first.
+  const pass = (signal) => (signal === "SIGINT" && process.stdin.isTTY) || child.kill(signal);
+  const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+  for (const signal of signals) process.on(signal, pass);
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      for (const signal of signals) process.off(signal, pass);
+      resolve({ code: code ?? (signal === "SIGINT" ? 130 : 1), output });
+    });
+  });
+}
