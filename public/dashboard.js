@@ -156,7 +156,7 @@ function renderTop(path) {
   if (!answer && !failed) return;
   const posts = answer?.posts ?? [];
   for (const { post, title, url } of posts) pages.set(post, { title: title || undefined, url: link(url) });
-  at("csv-top").hidden = !posts.length;
+  at("csv-top").disabled = !posts.length;
   none.hidden = posts.length > 0;
   list.hidden = posts.length === 0;
   write(none, text(failed ? "top.failed" : "top.none"));
@@ -206,7 +206,7 @@ function name(post) {
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const chart = makeChart(at("plot"), renderReadout);
-/** What the chart shows: its path, and its days as text. */
+/** What the chart shows: its path, and its days, by which they are compared. */
 let drawn = {};
 
 function renderChart({ site, history = site, views: total }) {
@@ -218,10 +218,10 @@ function renderChart({ site, history = site, views: total }) {
   at("post").ariaInvalid = Boolean(failure?.refused);
   at("plot").ariaBusy = !days && !failure;
   if (!days && !failure) return;
-  const text = JSON.stringify(days ?? []);
-  if (drawn.path === history && drawn.text === text) return;
+  const key = JSON.stringify(days ?? []);
+  if (drawn.path === history && drawn.key === key) return;
   const announced = drawn.path && drawn.path !== history;
-  drawn = { path: history, text, days: days ?? [] };
+  drawn = { path: history, key, days: days ?? [] };
   chart.show(drawn.days);
   renderReadout();
   renderTable(drawn.days);
@@ -255,7 +255,7 @@ function renderTable(days) {
     return make("tr", {}, head, make("td", {}, digits.format(views)));
   };
   fill(at("days"), ...days.map(line).reverse());
-  at("csv-days").hidden = !days.length;
+  at("csv-days").disabled = !days.length;
   write(at("caption"), text("chart.caption", { what: choice.post === undefined ? text("chart.site") : called(choice.post) }));
 }
 

@@ -54,6 +54,8 @@ async function collectFeed(found, address) {
   }
 }
 
+const isText = (value) => typeof value === "string";
+
 async function fill(list) {
   const { topViews, period } = list.dataset;
   const count = topViews || 10;
@@ -62,7 +64,7 @@ async function fill(list) {
   const found = collect();
   const choose = () =>
     posts.flatMap(({ post, views, title, url }) => {
-      const from = title && /^https?:\/\//i.test(url) ? { title, url } : found[post];
+      const from = title && isText(title) && isText(url) && /^https?:\/\//i.test(url) ? { title, url } : found[post];
       return from ? [{ ...from, views }] : [];
     });
   const feeds = document.querySelectorAll("link[rel=alternate]:is([type*=rss], [type*=atom]), link[rel=sitemap]");
