@@ -79,12 +79,16 @@ function render() {
   const [stats, site] = [answers.get(path.stats), answers.get(path.site)];
   const nothing = stats?.views === 0 && stats.posts === 0;
   at("start").hidden = !nothing;
-  at("totals").hidden = at("skipped").hidden = at("budget").hidden = Boolean(lockedAt(path.stats));
+  const isLocked = Boolean(lockedAt(path.stats));
+  at("totals").hidden = isLocked;
+  // Before the first view only what kept it from being counted is of interest.
+  at("skipped").hidden = isLocked || (nothing && !Object.values(stats.not_counted).some(Boolean));
+  at("budget").hidden = isLocked || nothing;
   at("chart").hidden = nothing || Boolean(lockedAt(path.history ?? path.site));
   at("top").hidden = nothing || Boolean(lockedAt(path.top));
   renderLogin(Object.values(path).map(lockedAt).find(Boolean));
   if (stats) {
-    renderSkipped(Object.entries(stats.not_counted), stats.views);
+    renderSkipped(Object.entries(stats.not_counted));
     renderStats(stats);
   }
   if (site) renderDays(site.days);
@@ -113,16 +117,15 @@ function renderDays(days) {
   total("week", sum(days.slice(-7)));
 }
 
-/** The reasons: those that occurred, and in one line those that did not. `counted` are the views. */
-function renderSkipped(counts, counted) {
+/** The reasons: those that occurred, each with its share, and in one line those that did not. */
+function renderSkipped(counts) {
   const total = counts.reduce((total, [, count]) => total + count, 0);
-  const share = (count) => percent.format(count / (total + counted));
-  write(at("skipped-sum"), total ? text("skipped.sum", { n: digits.format(total), share: share(total) }) : known(total));
+  write(at("skipped-sum"), known(total));
   const name = (reason) => (has(`reason.${reason}`) ? text(`reason.${reason}`) : reason);
   const rows = counts.filter(([, times]) => times > 0).map(([reason, times]) => {
     const isKnown = has(`reason.${reason}`);
     const term = make("dt", {}, name(reason), isKnown ? make("code", {}, reason) : "");
-    const number = make("dd", {}, digits.format(times), " ", make("small", {}, share(times)));
+    const number = make("dd", {}, digits.format(times), " ", make("small", {}, percent.format(times / total)));
     return make("div", {}, term, number, make("dd", { className: "quiet" }, isKnown ? text(`reason.${reason}.text`) : ""));
   });
   fill(at("reasons"), ...rows);
@@ -192,10 +195,13 @@ function makeRow(post, title, url) {
   return { item: make("li", {}, button, url ? open(url, called(post)) : ""), button, shown };
 }
 
+/** Not every font has the sign. */
+const arrow = document.querySelector("#arrow").content.firstElementChild;
+
 /** A link to a post's page. */
 function open(url, title) {
   const label = `${text("chart.open")}: ${title}`;
-  return make("a", { href: url, target: "_blank", rel: "noreferrer", className: "open", title: label, ariaLabel: label }, "↗");
+  return make("a", { href: url, target: "_blank", rel: "noreferrer", className: "open", title: label, ariaLabel: label }, arrow.cloneNode(true));
 }
 
 /** An id as it is read; its direction is its own. */
