@@ -242,7 +242,7 @@ function renderScope(post, answer, days) {
   const older = days && all > sum(days) ? all - sum(days) : 0;
   const { title, url } = pages.get(post) ?? {};
   at("whole").hidden = isSite;
-  const parts = isSite ? [text("chart.site")] : [name(title ?? post), title ? make("small", { dir: "auto" }, post) : "", url ? open(url, title ?? post) : ""];
+  const parts = isSite ? [text("chart.site")] : [name(title ?? post), url ? open(url, title ?? post) : "", title ? make("small", { dir: "auto" }, post) : ""];
   fill(at("what"), ...parts);
   write(at("in-all"), isSite || all === undefined ? "" : all ? text("chart.all", { views: views(all) }) : text("chart.unknown"));
   write(at("older"), older ? text("before", { views: views(older) }) : "");

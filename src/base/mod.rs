@@ -5,5 +5,7 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod path;
+pub mod percent;
 pub mod settings;
+pub mod site;
 pub mod time;

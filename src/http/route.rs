@@ -78,6 +78,8 @@ pub enum Owner {
     Export(Format),
     /// Take records from the body.
     Import(Import),
+    /// Look for a post on the site, at a path if one is given.
+    Verify(PostId, Option<String>),
 }
 
 /// How records are taken in.
@@ -132,6 +134,14 @@ pub fn is_of_views(url: &str) -> bool {
     Target::of(url).is_of_views()
 }
 
+/// The path of the page that a ping is from, where it says so. `url` is absolute.
+pub fn page_of_ping(url: &str) -> Option<String> {
+    // One that cannot be read names no page.
+    Target::of(url)
+        .one("at")
+        .unwrap_or_else(|_| Some(String::new()))
+}
+
 impl Views {
     /// What is read, if anything is.
     pub fn read(&self) -> Option<Read> {
@@ -175,7 +185,8 @@ impl Views {
             (_, "/views" | "/top" | "/history" | "/stats" | "/health" | "/export") => {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
-            (_, "/import") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
+            ("POST", "/verify") => Ok(Views::Owner(target.verify())),
+            (_, "/import" | "/verify") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
             ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
             _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
             ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
@@ -265,7 +276,7 @@ impl Target<'_> {
         path.starts_with("/views/")
             || self.is_badge()
             || [
-                "/views", "/top", "/history", "/stats", "/health", "/export", "/import",
+                "/views", "/top", "/history", "/stats", "/health", "/export", "/import", "/verify",
             ]
             .contains(&path)
     }
@@ -331,6 +342,11 @@ impl Target<'_> {
 
     fn ping_id(&self) -> Result<Option<PingId>, Error> {
         self.one("id")?.map(PingId::parse).transpose()
+    }
+
+    fn verify(&self) -> Result<Owner, Error> {
+        let post = self.posts_at_most(1)?.pop().ok_or(Error::MissingPost)?;
+        Ok(Owner::Verify(post, self.one("at")?))
     }
 
     fn number(&self, key: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, Error> {
