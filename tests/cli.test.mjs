@@ -145,6 +145,19 @@ describe("of a Tally", { timeout: 240_000 }, () => {
     }
   });
 
+  test("that stands still the status says so", async () => {
+    const answers = {
+      "/stats": { views: 1, posts: 1, kv: { writes: 1, budget: 900 }, adopted: { posts: 0, left: 2 }, published: "2026-11-25T12:00:00Z", oldest: "2026-11-25T07:00:00Z", refused: "2026-11-25T11:00:00Z", site: { urls: ["https://blog.example"], waiting: 1, unreadable: { since: "2026-11-25T11:30:00Z", why: "403" } } },
+      "/health": { failing: "2026-11-25T10:00:00Z" },
+      "/version.json": { version: "0.1.9" },
+    };
+    const server = await listen(({ url, method }, answer) => answer.writeHead(method === "OPTIONS" || url === "/export" ? 403 : 200).end(JSON.stringify(answers[url] ?? {})));
+    const { problems } = await json(["status", "--url", `http://127.0.0.1:${server.address().port}`], 1);
+    end(server);
+    assert.deepEqual(problems.map(({ code }) => code), ["failing", "site", "refused", "behind", "version", "left"]);
+    assert.match(problems[3].message, /5 hours/);
+  });
+
   /** What the doctor finds wrong with a page. */
   async function wrong(page, more = []) {
     pages["/post/"] = typeof page === "string" ? { body: `<!DOCTYPE html><title>A post</title>${page}` } : page;
