@@ -8,6 +8,7 @@
 
 import { SHAPES, answers, failures, load, pending } from "./dashboard/answers.js";
 import { makeChart } from "./dashboard/chart.js";
+import { onLogin, renderLogin } from "./dashboard/token.js";
 import { REASONS, dayTime, digits, known, locale, longDate, moment, plural, since, sum, summary, views } from "./dashboard/words.js";
 
 /** The first is what is shown where none is chosen. */
@@ -72,7 +73,10 @@ function render() {
   const [stats, site] = [answers.get(path.stats), answers.get(path.site)];
   const nothing = stats?.views === 0 && stats.posts === 0;
   at("start").hidden = !nothing;
-  at("chart").hidden = at("top").hidden = nothing;
+  at("totals").hidden = at("skipped").hidden = at("budget").hidden = Boolean(lockedAt(path.stats));
+  at("chart").hidden = nothing || Boolean(lockedAt(path.history ?? path.site));
+  at("top").hidden = nothing || Boolean(lockedAt(path.top));
+  renderLogin(Object.values(path).map(lockedAt).find(Boolean));
   renderSkipped(Object.entries(stats?.not_counted ?? unknown));
   if (stats) renderStats(stats);
   if (site) renderDays(site.days);
@@ -81,6 +85,9 @@ function render() {
   renderChart(path);
   renderNotice();
 }
+
+/** What was sent for an answer that only the owner gets, where it was refused. */
+const lockedAt = (path) => failures.get(path)?.locked;
 
 function renderStats({ views, posts, kv, adopted }) {
   total("views", views);
@@ -218,7 +225,7 @@ function renderTable(days) {
 
 function renderNotice() {
   const wanted = Object.values(paths(choice));
-  const failure = wanted.map((path) => failures.get(path)).find((failure) => failure && !failure.refused);
+  const failure = wanted.map((path) => failures.get(path)).find((failure) => failure && !failure.refused && !failure.locked);
   const kept = answers.has("/stats") ? "The numbers are the last that came." : "It is asked again every minute.";
   at("notice").hidden = !failure;
   write(at("trouble"), failure ? `${failure.message} ${kept}` : "");
@@ -257,6 +264,7 @@ at("copy").addEventListener("click", () => {
   navigator.clipboard.writeText(tag).then(copied, () => getSelection().selectAllChildren(at("tag")));
 });
 
+onLogin(refresh);
 at("periods").addEventListener("change", ({ target }) => choose({ period: target.value }));
 at("choose").addEventListener("submit", (event) => {
   event.preventDefault();

@@ -63,8 +63,8 @@ function whenSettled(promised, name, json) {
 }
 
 /** For Rust: promises the answer to a ping, of what `promised` comes to. */
-function whenPinged(promised, post, reason, readers) {
-  return settled(promised, (rust, outcome) => rust.pinged(outcome, post, reason, readers));
+function whenPinged(promised, post, reason, shows, readers) {
+  return settled(promised, (rust, outcome) => rust.pinged(outcome, post, reason, shows, readers));
 }
 
 /**

@@ -83,6 +83,9 @@ pub fn fetch(request: Request, env: Env, context: Context) -> Result<JsValue, Js
         Ok(Route::Counter(_, Action::Head)) => reply::head(reply::format(&request)),
         Ok(Route::Counter(name, action)) => {
             let format = reply::format(&request);
+            if let Err(error) = counter::admit(&env, &request, action) {
+                return reply::error(format, error).map(Into::into);
+            }
             let name = JsString::from(name.as_str());
             let call = counter::call(&env, &name, action, &context);
             return Ok(answer(&call, &name, format).into());

@@ -33,7 +33,7 @@ test("what it is, and that it may be kept as long as any answer", async () => {
   const { status, headers } = await get(badge("142"));
   assert.equal(status, 200);
   assert.equal(headers["content-type"], "image/svg+xml; charset=utf-8");
-  assert.equal(headers["content-security-policy"], "default-src 'none'");
+  assert.equal(headers["content-security-policy"], "default-src 'none'; frame-ancestors 'none'");
   assert.equal(headers["x-content-type-options"], "nosniff");
   assert.equal(headers["cross-origin-resource-policy"], "cross-origin");
   assert.equal(headers["access-control-allow-origin"], "*");
@@ -91,7 +91,9 @@ test("a browser shows it, and finds nothing in it but text", { skip: NO_BROWSER 
     }));
     assert.deepEqual(found, { root: "svg", title: `${label}: 1`, scripts: 0 }, label);
   }
-  await page.goto(tally.url);
+  // What Tally answers itself loads nothing.
+  await page.route("**/page", (route) => route.fulfill({ contentType: "text/html", body: "" }));
+  await page.goto(`${tally.url}/page`);
   const size = await page.evaluate(async (src) => {
     const image = Object.assign(new Image(), { src });
     await image.decode();

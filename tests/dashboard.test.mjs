@@ -101,6 +101,9 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
     const { headers, body } = await request(tally.url, "/dashboard");
     assert.match(headers["content-security-policy"], /^default-src 'none';/);
     assert.doesNotMatch(headers["content-security-policy"], /unsafe|\*|https?:/);
+    assert.match(headers["content-security-policy"], /frame-ancestors 'none'/);
+    assert.equal(headers["referrer-policy"], "no-referrer");
+    assert.equal(headers["x-content-type-options"], "nosniff");
     assert.match(body, /<meta name="robots" content="noindex">/);
   });
 

@@ -1,9 +1,9 @@
-// What stands beside the Worker on bare workerd: a namespace of Workers KV and a rate limit.
+// What stands beside the Worker on bare workerd: a namespace of Workers KV, a rate limit, a data set.
 //
 // workerd turns the calls of a namespace into HTTP requests; this answers them from memory, counts
 // them, and fails when it is told to. The entrypoint `control` is for the tests:
 //
-//   GET /                  {"mode", "operations": {"get", "put", "delete", "list"}, "entries": {key: text}}
+//   GET /                  {"mode", "operations": {"get", "put", "delete", "list"}, "entries": {key: text}, "points"}
 //   PUT /mode/MODE         ok | fail (500) | busy (429) | stall (never answers)
 //   PUT /entries           takes {key: text} and adds it
 //   GET /bytes             {key: base64} of everything, PUT adds it
@@ -13,6 +13,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
 const entries = new Map();
+const points = [];
 let operations;
 let mode = "ok";
 let left = new Map();
@@ -93,7 +94,7 @@ export const control = {
       }
     }
     const all = Object.fromEntries([...entries].map(([key, bytes]) => [key, text(bytes)]));
-    return Response.json({ mode, operations, entries: all });
+    return Response.json({ mode, operations, entries: all, points });
   },
 };
 
@@ -102,5 +103,12 @@ export class Limit extends WorkerEntrypoint {
   limit({ key }) {
     left.set(key, (left.get(key) ?? limit) - 1);
     return { success: left.get(key) >= 0 };
+  }
+}
+
+/** A data set of Analytics Engine. */
+export class Points extends WorkerEntrypoint {
+  writeDataPoint(point) {
+    points.push(point);
   }
 }

@@ -200,6 +200,18 @@ test("with ALLOWED_ORIGINS, only pages of those may ping", async () => {
       assert.equal(asked.status, 403, origin);
       assert.equal(asked.headers["access-control-allow-origin"], undefined);
     }
+    // Without an origin it is no page, and a page's fetch never says what these do.
+    const own = { Origin: "https://blog.example" };
+    const none = [
+      {}, { ...own, "Sec-Fetch-Site": "none" }, { ...own, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate" },
+      { ...own, "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "same-origin" },
+    ];
+    for (const headers of none) await refuses(ping(tally, "a", 1, headers), 403, "origin");
+    const fetches = [["cross-site", "cors"], ["same-site", "no-cors"], ["same-origin", "same-origin"]];
+    for (const [n, [site, mode]] of fetches.entries()) {
+      const { told } = await ping(tally, "b", n, { ...own, "Sec-Fetch-Site": site, "Sec-Fetch-Mode": mode });
+      assert.deepEqual(told, { post: "b", views: n + 1, counted: true });
+    }
     for (const [n, origin] of ["https://blog.example", "https://www.blog.example"].entries()) {
       const { status, headers, told } = await ping(tally, "a", n, { Origin: origin });
       assert.equal(status, 200);
@@ -213,10 +225,8 @@ test("with ALLOWED_ORIGINS, only pages of those may ping", async () => {
       assert.equal(asked.headers.vary, "Origin");
       assert.match(asked.headers["access-control-allow-methods"], /\bPOST\b/);
     }
-    // What is not a page, or a page of the Worker itself in some browsers, sends no Origin.
-    assert.deepEqual((await ping(tally, "a", 3)).told, { post: "a", views: 3, counted: true });
-    const { views } = await stats(tally, { origin: foreign.length });
-    assert.equal(views, 3);
+    const { views } = await stats(tally, { origin: foreign.length + none.length });
+    assert.equal(views, 2 + fetches.length);
     // Reading is free to all.
     const { status, headers } = await request(tally.url, "/views/a", { headers: { Origin: foreign[0] } });
     assert.equal(status, 200);
@@ -230,12 +240,13 @@ test("every reason is told in /stats", async () => {
   const tally = await serve(TALLY, { vars: { ...VARS, ALLOWED_ORIGINS: "https://blog.example" } });
   try {
     await tally.kv("PUT", "/limit/10");
-    await ping(tally, "a", 1);
-    for (let n = 0; n < 2; n++) await ping(tally, "a", 1);
-    for (let n = 0; n < 3; n++) await ping(tally, "a", 2, { "User-Agent": BOTS[0] });
-    for (let n = 0; n < 4; n++) await ping(tally, "a", 3, { Purpose: "prefetch" });
+    const own = { Origin: "https://blog.example" };
+    await ping(tally, "a", 1, own);
+    for (let n = 0; n < 2; n++) await ping(tally, "a", 1, own);
+    for (let n = 0; n < 3; n++) await ping(tally, "a", 2, { ...own, "User-Agent": BOTS[0] });
+    for (let n = 0; n < 4; n++) await ping(tally, "a", 3, { ...own, Purpose: "prefetch" });
     for (let n = 0; n < 5; n++) await ping(tally, "a", 4, { Origin: "https://evil.example" });
-    for (let n = 0; n < 16; n++) await ping(tally, `b${n}`, 5);
+    for (let n = 0; n < 16; n++) await ping(tally, `b${n}`, 5, own);
     const { views, posts } = await stats(tally, { duplicate: 2, bot: 3, prefetch: 4, origin: 5, flood: 6 });
     assert.deepEqual({ views, posts }, { views: 11, posts: 11 });
   } finally {

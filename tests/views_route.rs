@@ -227,6 +227,7 @@ fn histories() {
 fn stats() {
     assert_eq!(get("/stats?x"), Ok(Route::Views(Views::Stats)));
     assert_eq!(ask("HEAD", "/stats"), get("/stats"));
+    assert_eq!(get("/health"), Ok(Route::Views(Views::Health)));
 }
 
 #[test]

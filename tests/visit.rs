@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tally::base::error::Error;
-use tally::base::settings::Settings;
+use tally::base::settings::{CounterWrites, Public, Read, Settings};
 use tally::http::visit::{Signals, allowed, is_curl, is_set, network};
 use tally::model::reason::Reason;
 
@@ -49,6 +49,8 @@ fn nothing_has_to_be_set() {
             count_bots: false,
             origins: Vec::new(),
             lists: Vec::new(),
+            counter_writes: CounterWrites::Anyone,
+            public: Public::ALL,
         }
     );
 }
@@ -63,6 +65,8 @@ fn everything_can_be_set() {
         "BOTS=count",
         "ALLOWED_ORIGINS=https://A.example/, http://b.example:8080\nnull",
         "LISTS=/posts/, /de/\n/posts/ Shop",
+        "COUNTER_WRITES=off",
+        "PUBLIC=badge, top\nhistory,stats views",
     ]);
     assert_eq!(refused, [""; 0]);
     assert_eq!(
@@ -77,6 +81,8 @@ fn everything_can_be_set() {
                 .map(str::to_owned)
                 .to_vec(),
             lists: ["/posts/", "/de/", "Shop"].map(str::to_owned).to_vec(),
+            counter_writes: CounterWrites::Off,
+            public: Public::ALL,
         }
     );
     for var in [
@@ -84,6 +90,9 @@ fn everything_can_be_set() {
         "BOTS=skip",
         "DEDUPE_SECONDS=1800",
         "ALLOWED_ORIGINS= ,\n",
+        "COUNTER_WRITES=",
+        "COUNTER_WRITES= anyone",
+        "PUBLIC=views top history stats badge",
     ] {
         assert_eq!(parse(&[var]), (Settings::default(), vec![]), "{var}");
     }
@@ -129,6 +138,29 @@ fn what_is_not_valid_is_named_and_stays_at_its_default() {
 }
 
 #[test]
+fn who_may_count_and_read_is_never_more_than_is_set() {
+    let (settings, refused) = parse(&["COUNTER_WRITES=owner", "PUBLIC=top,badge"]);
+    assert_eq!(refused, [""; 0]);
+    assert_eq!(settings.counter_writes, CounterWrites::Owner);
+    let all = [
+        Read::Views,
+        Read::Top,
+        Read::History,
+        Read::Stats,
+        Read::Badge,
+    ];
+    let public = |settings: &Settings| all.map(|read| settings.public.has(read));
+    assert_eq!(public(&settings), [false, true, false, false, true]);
+    let (settings, refused) = parse(&["PUBLIC=none, stats", "COUNTER_WRITES=Owner"]);
+    assert_eq!(refused, ["COUNTER_WRITES", "PUBLIC"]);
+    assert_eq!(public(&settings), [false, false, false, true, false]);
+    assert_eq!(settings.counter_writes, CounterWrites::Off);
+    for nothing in ["PUBLIC=", "PUBLIC= ,", "PUBLIC=Views"] {
+        assert_eq!(public(&parse(&[nothing]).0), [false; 5], "{nothing}");
+    }
+}
+
+#[test]
 fn pages_of_other_sites_may_not_ping() {
     let settings = origins("https://blog.example, https://www.blog.example");
     for origin in [
@@ -151,8 +183,33 @@ fn pages_of_other_sites_may_not_ping() {
         let refused = Err(Error::ForeignOrigin);
         assert_eq!(from(origin).admit(&settings), refused, "{origin}");
     }
-    assert_eq!(Signals::default().admit(&settings), Ok(()), "no browser");
-    assert_eq!(from("null").admit(&origins("null")), Ok(()));
+    let refused = Err(Error::ForeignOrigin);
+    assert_eq!(Signals::default().admit(&settings), refused, "no browser");
+    assert_eq!(from("null").admit(&origins("null")), refused);
+    assert_eq!(from("").admit(&origins("null")), refused);
+}
+
+#[test]
+fn what_is_no_fetch_of_a_page_may_not_ping_where_not_all_may() {
+    let settings = origins("https://blog.example");
+    let sites = ["cross-site", "same-site", "same-origin", "none", ""];
+    let modes = ["cors", "no-cors", "same-origin", "navigate", "websocket"];
+    for site in sites.map(Some).into_iter().chain([None]) {
+        for mode in modes.map(Some).into_iter().chain([None]) {
+            let signals = Signals {
+                fetch: [site, mode].map(|value| value.map(str::to_owned)),
+                ..from("https://blog.example")
+            };
+            let is_fetch = match mode {
+                Some("same-origin") => matches!(site, None | Some("same-origin")),
+                Some("navigate" | "websocket") => false,
+                _ => !matches!(site, Some("none" | "")),
+            };
+            let verdict = is_fetch.then_some(()).ok_or(Error::ForeignOrigin);
+            assert_eq!(signals.admit(&settings), verdict, "{site:?} {mode:?}");
+            assert_eq!(signals.admit(&Settings::default()), Ok(()));
+        }
+    }
 }
 
 #[test]

@@ -43,14 +43,14 @@ export function temporaryFolder() {
  * controls them. A bundled Worker has a ledger, and the `vars` of `wrangler.toml` with these over them.
  * Without `rateLimit` there is no limit. With `reader` the same Worker runs once more, in an isolate of its
  * own, at the address of that name, with the vars that `reader` has. `namespace` is that of another server,
- * which goes on when this one ends.
+ * which goes on when this one ends. With `analytics` there is a data set.
  */
-export async function serve(main, { state = temporaryFolder(), vars = {}, rateLimit = true, reader = false, namespace } = {}) {
+export async function serve(main, { state = temporaryFolder(), vars = {}, rateLimit = true, reader = false, namespace, analytics = false } = {}) {
   const folder = temporaryFolder();
   const modules = collect(resolve(main), folder);
   mkdirSync(state, { recursive: true });
   cpSync(join(ROOT, "tests/kv.js"), join(folder, "kv.js"));
-  const text = config(modules, state, { ...VARS, ...vars }, rateLimit, reader, namespace);
+  const text = config(modules, state, { ...VARS, ...vars }, rateLimit, reader, namespace, analytics);
   writeFileSync(join(folder, "config.capnp"), text);
   const child = spawn(WORKERD, ["serve", "config.capnp", "--control-fd=3"], {
     cwd: folder,
@@ -97,7 +97,7 @@ function collect(main, folder) {
   return files;
 }
 
-function config(modules, state, vars, rateLimit, reader, namespace) {
+function config(modules, state, vars, rateLimit, reader, namespace, analytics) {
   const embed = (file) =>
     `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${file}")`;
   const objects = (name) => `(className = "${name}", uniqueKey = "tally-${name}", enableSql = true)`;
@@ -105,6 +105,7 @@ function config(modules, state, vars, rateLimit, reader, namespace) {
     '(name = "COUNTERS", durableObjectNamespace = "Counter")',
     `(name = "VIEWS", kvNamespace = "${namespace ? "elsewhere" : "kv"}")`,
     ...(rateLimit ? ['(name = "PINGS", service = (name = "kv", entrypoint = "Limit"))'] : []),
+    ...(analytics ? ['(name = "ANALYTICS", service = (name = "kv", entrypoint = "Points"))'] : []),
   ];
   const texts = (vars) => Object.entries(vars).map(([name, value]) => `(name = "${name}", text = ${JSON.stringify(`${value}`)})`);
   const classes = ["Counter"];

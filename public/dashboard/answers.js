@@ -1,6 +1,8 @@
 // Asking the public API. An answer is kept until a better one has come: one that fails, or that is none,
 // leaves the last one where it is.
 
+import { authorization } from "./token.js";
+
 /** How long to wait for an answer, in milliseconds. */
 const PATIENCE = 15_000;
 
@@ -17,11 +19,14 @@ const isViews = ({ views }) => isCounts(views) && Object.keys(views).length === 
 /** What each answer has to be. */
 export const SHAPES = { stats: isStats, top: isTop, site: isHistory, history: isHistory, views: isViews };
 
-/** Why an answer failed; `refused` where it is the request that was wrong. */
+/**
+ * Why an answer failed; `refused` where it is the request that was wrong, `locked` where it lacks the owner's
+ * token: the headers that were sent.
+ */
 class Failure extends Error {
-  constructor(message, refused = false) {
+  constructor(message, { refused = false, locked } = {}) {
     super(message);
-    this.refused = refused;
+    Object.assign(this, { refused, locked });
   }
 }
 
@@ -42,17 +47,23 @@ export function load(path, isRight, then) {
     failures.delete(path);
   };
   pending.set(path, Date.now());
-  ask(path, isRight).then(kept, (failure) => failures.set(path, failure)).then(done);
+  const failed = (failure) => {
+    failures.set(path, failure);
+    if (failure.locked) answers.delete(path);
+  };
+  ask(path, isRight).then(kept, failed).then(done);
 }
 
 async function ask(path, isRight) {
-  const response = await reach(path);
+  const headers = authorization();
+  const response = await reach(path, headers);
   const { ok, status } = response;
   const body = await response.json().catch(unread);
   if (!ok) {
     const told = body?.error?.message;
     const why = typeof told === "string" ? `${told}.` : "";
-    if (status === 400 && why) throw new Failure(why, true);
+    if (status === 400 && why) throw new Failure(why, { refused: true });
+    if (status === 401) throw new Failure(why, { locked: headers });
     throw new Failure(`Tally answers with an error (${status}). ${why}`.trim());
   }
   try {
@@ -63,7 +74,7 @@ async function ask(path, isRight) {
   throw new Failure("What Tally answers cannot be read.");
 }
 
-const reach = (path) => fetch(path, { signal: AbortSignal.timeout(PATIENCE) }).catch(unread);
+const reach = (path, headers) => fetch(path, { headers, signal: AbortSignal.timeout(PATIENCE) }).catch(unread);
 
 /** A body that is no JSON is left to who asked; without a connection there is nothing to look at. */
 function unread(error) {

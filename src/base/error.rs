@@ -44,7 +44,7 @@ pub enum Error {
     InvalidColor,
     /// An id of a ping that is empty or has more than [`MAX_ID_BYTES`] bytes.
     InvalidId,
-    /// A page of a site that may not ping.
+    /// A page of a site that may not ping, or no page.
     ForeignOrigin,
     /// Too many pings from one address.
     TooManyPings,
@@ -52,6 +52,8 @@ pub enum Error {
     PingTooLarge,
     /// There is no room for another post.
     TooManyPosts,
+    /// Counters are not changed over HTTP.
+    CountingOff,
     /// A wrong token, or none.
     Unauthorized,
     /// A `format` that is none.
@@ -118,6 +120,7 @@ impl Error {
             Error::TooManyPings => (429, "flood"),
             Error::PingTooLarge | Error::BodyTooLarge(_) => (413, "body_too_large"),
             Error::TooManyPosts => (409, "too_many_posts"),
+            Error::CountingOff => (405, "counting_off"),
             Error::Unauthorized => (401, "unauthorized"),
             Error::InvalidFormat => (400, "invalid_format"),
             Error::InvalidMode => (400, "invalid_mode"),
@@ -176,10 +179,13 @@ impl std::fmt::Display for Error {
                 f.write_str("A color is a name such as blue, or 3 or 6 hexadecimal digits")
             }
             Error::InvalidId => write!(f, "The id of a ping has 1 to {MAX_ID_BYTES} bytes"),
-            Error::ForeignOrigin => f.write_str("Pages of this origin may not count here"),
+            Error::ForeignOrigin => f.write_str("Only pages of the origins in `ALLOWED_ORIGINS` may count here"),
             Error::TooManyPings => f.write_str("Too many views from this address; wait a minute"),
             Error::PingTooLarge => f.write_str("A view needs no body"),
             Error::TooManyPosts => f.write_str("There is no room for another post"),
+            Error::CountingOff => {
+                f.write_str("`COUNTER_WRITES` is off: counters are not changed over HTTP")
+            }
             Error::Unauthorized => {
                 f.write_str("This needs the header `Authorization: Bearer ADMIN_TOKEN`")
             }

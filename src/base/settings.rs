@@ -17,11 +17,71 @@ pub struct Settings {
     pub ledgers: u8,
     /// `BOTS = "count"`: crawlers count like people.
     pub count_bots: bool,
-    /// `ALLOWED_ORIGINS`, separated by commas or spaces: the pages that may count; none means all.
+    /// `ALLOWED_ORIGINS`, separated by commas or spaces: the pages that may count; none means all, and what
+    /// is no page.
     pub origins: Vec<String>,
     /// `LISTS`, separated by commas or spaces, at most [`MAX_LISTS`] of [`MAX_PREFIX_BYTES`]: the
     /// prefixes of posts that have top lists of their own.
     pub lists: Vec<String>,
+    /// `COUNTER_WRITES`: who may change counters over HTTP.
+    pub counter_writes: CounterWrites,
+    /// `PUBLIC`, separated by commas or spaces: what can be read without the owner's token.
+    pub public: Public,
+}
+
+/// Who may change counters over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CounterWrites {
+    /// Whoever asks.
+    Anyone,
+    /// Who has the owner's token.
+    Owner,
+    /// Nobody.
+    Off,
+}
+
+/// What can be read, in the order of [`Public::NAMES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// The views of posts.
+    Views,
+    /// The top lists.
+    Top,
+    /// Views by day.
+    History,
+    /// The totals.
+    Stats,
+    /// Badges.
+    Badge,
+}
+
+/// What everybody may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Public([bool; 5]);
+
+impl Public {
+    const NAMES: [&str; 5] = ["views", "top", "history", "stats", "badge"];
+    /// All of it.
+    pub const ALL: Self = Self([true; 5]);
+
+    /// Whether everybody may read this.
+    pub fn has(self, read: Read) -> bool {
+        self.0[read as usize]
+    }
+
+    /// Reads a list; whether all its words are known. An unknown one makes nothing public.
+    fn parse(text: &str) -> (Self, bool) {
+        let words = || {
+            text.split([',', ' ', '\n'])
+                .map(str::trim)
+                .filter(|word| !word.is_empty())
+        };
+        let is_known = words().all(|word| Self::NAMES.contains(&word));
+        (
+            Self(Self::NAMES.map(|name| words().any(|word| word == name))),
+            is_known,
+        )
+    }
 }
 
 /// The most prefixes in `LISTS`.
@@ -40,13 +100,15 @@ impl Default for Settings {
             count_bots: false,
             origins: Vec::new(),
             lists: Vec::new(),
+            counter_writes: CounterWrites::Anyone,
+            public: Public::ALL,
         }
     }
 }
 
 impl Settings {
-    /// Reads the settings from their texts. What is not valid stays at its default and is passed to
-    /// `refused`, by its name.
+    /// Reads the settings from their texts. What is not valid is passed to `refused`, by its name, and stays
+    /// at its default; but who may do something is never more than what is set says.
     pub fn parse(var: impl Fn(&str) -> Option<String>, mut refused: impl FnMut(&str)) -> Self {
         let mut number = |name, range: std::ops::RangeInclusive<u32>, default| match var(name) {
             None => default,
@@ -80,6 +142,22 @@ impl Settings {
                     default.lists
                 })
             },
+            counter_writes: match var("COUNTER_WRITES").as_deref().map(str::trim) {
+                None | Some("" | "anyone") => CounterWrites::Anyone,
+                Some("owner") => CounterWrites::Owner,
+                Some("off") => CounterWrites::Off,
+                Some(_) => {
+                    refused("COUNTER_WRITES");
+                    CounterWrites::Off
+                }
+            },
+            public: var("PUBLIC").map_or(default.public, |text| {
+                let (public, is_known) = Public::parse(&text);
+                if !is_known {
+                    refused("PUBLIC");
+                }
+                public
+            }),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod handover;
+pub mod health;
 pub mod journal;
 pub mod layout;
 pub mod lists;

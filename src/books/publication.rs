@@ -517,6 +517,8 @@ pub struct Outcomes {
     pub retired: Vec<String>,
     /// The writes that were tried.
     pub writes: u32,
+    /// Whether the head or a part could not be written.
+    pub has_failed: bool,
 }
 
 /// A publication that is on its way, in memory.

@@ -7,6 +7,7 @@
 //! 0:page:0110      the posts of a page                                 (crate::books::pages)
 //! 0:marks:3        who was counted lately                              (crate::books::marks)
 //! 0:lists:0        the top lists                                       (crate::books::lists)
+//! 0:failing        since when publishing has failed, if it does        (crate::books::health)
 //! 0:layout         how the posts are shared with other ledgers         (crate::books::layout)
 //! ```
 //!

@@ -451,7 +451,7 @@ impl Tally {
     }
 
     /// What was taken over, where that is over.
-    pub(super) fn adopted(&self) -> Option<Adopted> {
+    pub fn adopted(&self) -> Option<Adopted> {
         match self.state.takeover {
             Takeover::Done(adopted) => Some(adopted),
             _ => None,

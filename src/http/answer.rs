@@ -10,8 +10,8 @@ use crate::published::head::{Place, Published};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
-/// What became of a ping: the post's views, and why it was not counted, if it was not.
-pub fn ping(post: &PostId, views: u64, reason: Option<Reason>) -> String {
+/// What became of a ping: the post's views, where they may be told, and why it was not counted, if it was not.
+pub fn ping(post: &PostId, views: Option<u64>, reason: Option<Reason>) -> String {
     json(&Ping {
         post: post.as_str(),
         views,
@@ -23,7 +23,8 @@ pub fn ping(post: &PostId, views: u64, reason: Option<Reason>) -> String {
 #[derive(Serialize)]
 struct Ping<'a> {
     post: &'a str,
-    views: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    views: Option<u64>,
     counted: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -168,6 +169,26 @@ struct KvStats {
 struct AdoptedStats {
     posts: u32,
     left: u32,
+}
+
+/// How old what readers get is, in seconds, and since when publishing has failed, if it does.
+pub fn health(published: Time, oldest: Time, failing: Option<Time>, now: Time) -> String {
+    let is_published = published > Time::default();
+    let age = |since: Time| is_published.then(|| since.distance(now));
+    json(&Health {
+        published: is_published.then(|| published.to_string()),
+        age: age(published),
+        oldest_age: age(oldest),
+        failing: failing.map(|since| since.to_string()),
+    })
+}
+
+#[derive(Serialize)]
+struct Health {
+    published: Option<String>,
+    age: Option<u32>,
+    oldest_age: Option<u32>,
+    failing: Option<String>,
 }
 
 /// How many records an import brought.

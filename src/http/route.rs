@@ -4,6 +4,7 @@ use crate::base::count::Amount;
 use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
+use crate::base::settings::Read;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
@@ -49,6 +50,8 @@ pub enum Views {
     History(Option<PostId>, u32),
     /// Tell the totals.
     Stats,
+    /// Tell whether publishing works.
+    Health,
     /// Draw a post's views.
     Badge(PostId, Badge),
     /// Something that only the owner may, or what is wrong with it.
@@ -121,6 +124,18 @@ pub fn is_of_views(url: &str) -> bool {
 }
 
 impl Views {
+    /// What is read, if anything is.
+    pub fn read(&self) -> Option<Read> {
+        match self {
+            Views::Post(_) | Views::Posts(_) => Some(Read::Views),
+            Views::Top { .. } => Some(Read::Top),
+            Views::History(..) => Some(Read::History),
+            Views::Stats => Some(Read::Stats),
+            Views::Badge(..) => Some(Read::Badge),
+            Views::Preflight | Views::Ping(..) | Views::Health | Views::Owner(_) => None,
+        }
+    }
+
     fn of(method: &str, target: &Target) -> Result<Self, Error> {
         let path = &*target.path;
         match (method, path) {
@@ -136,13 +151,14 @@ impl Views {
                 Ok(Views::History(target.posts_at_most(1)?.pop(), days))
             }
             ("GET" | "HEAD", "/stats") => Ok(Views::Stats),
+            ("GET" | "HEAD", "/health") => Ok(Views::Health),
             ("GET" | "HEAD", "/export") => {
                 Ok(Views::Owner(target.format().map(|format| {
                     Owner::Export(format.unwrap_or(Format::Json))
                 })))
             }
             ("POST", "/import") => Ok(Views::Owner(target.import())),
-            (_, "/views" | "/top" | "/history" | "/stats" | "/export") => {
+            (_, "/views" | "/top" | "/history" | "/stats" | "/health" | "/export") => {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
             (_, "/import") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
@@ -232,7 +248,10 @@ impl Target<'_> {
         let path = &*self.path;
         path.starts_with("/views/")
             || self.is_badge()
-            || ["/views", "/top", "/history", "/stats", "/export", "/import"].contains(&path)
+            || [
+                "/views", "/top", "/history", "/stats", "/health", "/export", "/import",
+            ]
+            .contains(&path)
     }
 
     fn is_badge(&self) -> bool {

@@ -9,6 +9,8 @@ use crate::model::reason::Reason;
 pub struct Signals {
     /// `Origin`.
     pub origin: Option<String>,
+    /// `Sec-Fetch-Site` and `Sec-Fetch-Mode`; read only where not every page may ping.
+    pub fetch: [Option<String>; 2],
     /// `Sec-Purpose`, `Purpose` and `X-Moz`.
     pub purpose: [Option<String>; 3],
     /// `Content-Length`.
@@ -25,9 +27,25 @@ impl Signals {
         if length.is_some_and(|bytes| bytes.is_ok_and(|bytes: usize| bytes > MOST_BYTES)) {
             return Err(Error::PingTooLarge);
         }
-        match &self.origin {
-            Some(origin) if !allowed(origin, &settings.origins) => Err(Error::ForeignOrigin),
-            _ => Ok(()),
+        let origin = self.origin.as_deref().unwrap_or_default();
+        let is_of_page = settings.origins.is_empty() || self.is_fetch();
+        let may = is_of_page && allowed(origin, &settings.origins);
+        may.then_some(()).ok_or(Error::ForeignOrigin)
+    }
+
+    /// Whether the headers that no script can set are those of a page's fetch, beacon or image, as far as
+    /// the browser sends them; not those of an address that was typed in, a form or a frame.
+    fn is_fetch(&self) -> bool {
+        let [site, mode] = self.fetch.each_ref().map(Option::as_deref);
+        match mode {
+            Some("same-origin") => matches!(site, None | Some("same-origin")),
+            None | Some("cors" | "no-cors") => {
+                matches!(
+                    site,
+                    None | Some("same-origin" | "same-site" | "cross-site")
+                )
+            }
+            Some(_) => false,
         }
     }
 
@@ -40,9 +58,11 @@ impl Signals {
     }
 }
 
-/// Whether the pages of an origin may ping.
+/// Whether the pages of an origin may ping. Where not all may, those without an origin may not: `null` is any
+/// sandboxed page's.
 pub fn allowed(origin: &str, origins: &[String]) -> bool {
-    origins.is_empty() || origins.iter().any(|one| one.eq_ignore_ascii_case(origin))
+    let is = |one: &String| one.eq_ignore_ascii_case(origin) && one != "null";
+    origins.is_empty() || origins.iter().any(is)
 }
 
 /// Whether it is a header of a page that is fetched before anybody asked for it.

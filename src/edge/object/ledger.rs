@@ -28,6 +28,8 @@
 //! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
 //! settled(ledgers)                 nothing; of the lead, before all are asked
 //! wake()                           nothing; has something published
+//! failing()                        of the lead: since when publishing has failed, in seconds since the Unix
+//!                                  epoch; nothing where it works
 //! ```
 //!
 //! What is asked of a post that another ledger owns is not done: the answer is the name of that ledger, a
@@ -48,12 +50,14 @@ use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::base::settings::Settings;
 use crate::base::time::Time;
+use crate::books::health;
 use crate::books::layout::Whose;
 use crate::books::publication::{Action, Outcomes, Publication, StaleEntry};
 use crate::books::rows::{self, Rows};
 use crate::books::takeover::{FoundPart, Want};
 use crate::books::tally::{Ping, Tally};
 use crate::edge::platform::kv::{self, Namespace};
+use crate::edge::platform::log;
 use crate::edge::platform::rpc::{self, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
@@ -249,6 +253,12 @@ impl Ledger {
         })
     }
 
+    /// Since when publishing has failed.
+    pub fn failing(&self) -> Result<Option<u32>, JsValue> {
+        let since = health::failing(&self.inner.books.stored).map_err(to_js)?;
+        Ok(since.map(Time::seconds))
+    }
+
     /// The plan, for a ledger that does not know it. Only the lead has it for certain.
     pub fn join(&self) -> Result<JsValue, JsValue> {
         let inner = &self.inner;
@@ -300,6 +310,7 @@ impl Ledger {
             crate::edge::fault::pass("alarm");
             if let Err(error) = inner.publish().await {
                 worker::console_error!("ledger: the alarm failed: {error}");
+                inner.note(true);
                 let later = Date::now() + f64::from(inner.settings.publish) * 1000.0;
                 inner.books.stored.set_alarm(later);
             }
@@ -528,9 +539,23 @@ impl Inner {
         let taken = self.take(want).await;
         self.books.stored.with(|tally, _| {
             tally.tried(taken.is_ok());
+            if let (true, Some(adopted)) = (taken.is_ok(), tally.adopted()) {
+                let facts = [
+                    ("ledger", tally.number().into()),
+                    ("posts", adopted.posts.into()),
+                    ("left", adopted.left.into()),
+                ];
+                log::event("taken_over", &facts);
+            }
             Ok(())
         })?;
         taken
+    }
+
+    /// Notes whether publishing works, for a monitor.
+    fn note(&self, has_failed: bool) {
+        // Where storage fails, that is logged.
+        let _ = health::note(&self.books.stored, has_failed, now());
     }
 
     async fn take(&self, want: Want) -> Result<(), Error> {
@@ -664,12 +689,15 @@ impl Inner {
             Ok(())
         })?;
         let want = self.attempt(|tally, rows, _| tally.want(rows, None))?;
-        if let Some(want) = want
-            && let Err(error) = self.take_over(want).await
-        {
-            // The next alarm tries again.
-            worker::console_error!("ledger: Workers KV is not taken over: {error}");
+        if let Some(want) = want {
+            let taken = self.take_over(want).await;
+            self.note(taken.is_err());
+            if let Err(error) = taken {
+                // The next alarm tries again.
+                worker::console_error!("ledger: Workers KV is not taken over: {error}");
+            }
         }
+        let began = Date::now();
         let settings = &self.settings;
         if self.see_to_change().await? {
             return self.committed().await;
@@ -696,6 +724,7 @@ impl Inner {
                 self.write_all(publication).await?
             }
             Ok(false) => {
+                self.note(true);
                 self.change(|tally, _, now| {
                     tally.refuse(now);
                     Ok(())
@@ -703,10 +732,42 @@ impl Inner {
                 return self.committed().await;
             }
             // What was logged when it failed.
-            Err(_) => Outcomes::default(),
+            Err(_) => Outcomes {
+                has_failed: true,
+                ..Outcomes::default()
+            },
         };
+        let (writes, has_failed) = (outcomes.writes, outcomes.has_failed);
         self.change(|tally, rows, now| tally.end(rows, outcomes, now, settings))?;
-        self.committed().await
+        self.committed().await?;
+        if is_lead {
+            self.note(has_failed);
+            self.tell_of_publication(writes, has_failed, Date::now() - began)?;
+        }
+        Ok(())
+    }
+
+    /// Logs a publication.
+    fn tell_of_publication(&self, writes: u32, has_failed: bool, took: f64) -> Result<(), Error> {
+        let facts = self.books.stored.with(|tally, _| {
+            let (views, posts, skipped) = tally.totals();
+            Ok([
+                ("views", views),
+                ("posts", posts),
+                ("not_counted", skipped),
+                ("writes", writes.into()),
+                ("ms", took),
+            ])
+        })?;
+        match has_failed {
+            true => log::event("publication_failed", &facts),
+            false => {
+                log::event("published", &facts);
+                let numbers = facts.map(|(_, number)| number).to_vec();
+                log::point(&self.env, "published", numbers);
+            }
+        }
+        Ok(())
     }
 
     /// Whether this deployment is the one that publishes in the namespace. It becomes it where there is
@@ -760,6 +821,7 @@ impl Inner {
         {
             outcomes.writes += 1;
             if self.views.write(&write.key, &write.bytes).await.is_err() {
+                outcomes.has_failed = true;
                 return Ok(outcomes);
             }
             self.change(|tally, _, _| {
@@ -940,7 +1002,7 @@ pub fn settings(env: &Env) -> Settings {
         value.as_string().or_else(number)
     };
     Settings::parse(var, |name| {
-        worker::console_error!("{name} has a value that it cannot have; the default is used");
+        worker::console_error!("{name} has a value that it cannot have; see the README");
     })
 }
 

@@ -8,6 +8,7 @@ use crate::books::layout::{Phase, Plan};
 use crate::edge::object::ledger::{Inner, random};
 use crate::edge::platform::kv::within;
 use crate::edge::platform::ledgers::{Stub, answer, stub};
+use crate::edge::platform::log;
 use crate::edge::platform::rpc;
 use crate::model::owner::{LEAD, Ledger};
 use crate::published::slice::{Grant, Slice};
@@ -113,7 +114,10 @@ impl Inner {
         self.change(|tally, _, now| {
             tally.went_on(told.is_ok(), now);
             match (told, plan.phase) {
-                (Ok(true), Phase::Moving) => tally.all_moved(now),
+                (Ok(true), Phase::Moving) => {
+                    tally.all_moved(now);
+                    log::event("handed_over", &[("ledgers", settings.ledgers.into())]);
+                }
                 (Ok(_), Phase::Settled) => tally.all_know(),
                 _ => {}
             }
@@ -140,7 +144,7 @@ impl Inner {
                 Err(error) => Err(error),
             };
             match begun {
-                Ok(()) => {}
+                Ok(()) => log::event("handing_over", &[("ledgers", settings.ledgers.into())]),
                 Err(Error::TooManyPosts) => {
                     worker::console_error!(
                         "ledger: {} ledgers have no room for all posts; their number stays",

@@ -20,6 +20,8 @@ thread_local! {
     pub static IF_NONE_MATCH: JsString = "If-None-Match".into();
     pub static ORIGIN: JsString = "Origin".into();
     pub static PURPOSE: JsString = "Purpose".into();
+    pub static SEC_FETCH_MODE: JsString = "Sec-Fetch-Mode".into();
+    pub static SEC_FETCH_SITE: JsString = "Sec-Fetch-Site".into();
     pub static SEC_GPC: JsString = "Sec-GPC".into();
     pub static SEC_PURPOSE: JsString = "Sec-Purpose".into();
     pub static USER_AGENT: JsString = "User-Agent".into();

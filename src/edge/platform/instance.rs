@@ -57,6 +57,7 @@ extern "C" {
         sent: &Promise,
         post: &JsString,
         reason: Option<u8>,
+        shows: bool,
         readers: Option<&JsString>,
     ) -> Promise;
 }

@@ -62,6 +62,8 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub fn settled(this: &Stub, ledgers: u8) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
+    pub fn failing(this: &Stub) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
     pub fn wake(this: &Stub) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub fn join(this: &Stub) -> Result<Promise, JsValue>;

@@ -21,7 +21,18 @@ const TYPE: &str = "Content-Type";
 const JSON: &str = "application/json";
 const READERS: &str = "Access-Control-Allow-Origin";
 const NO_STORE: (&str, &str) = ("Cache-Control", "no-store");
-const NO_SNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
+/// What only the owner may read, is in no cache.
+const PRIVATE: (&str, &str) = (NO_STORE.0, "private, no-store");
+/// What a browser may make of an answer that is opened by itself: a text or a picture that loads, runs and
+/// frames nothing, in no frame, and is nothing other than its type says.
+const HARMLESS: [(&str, &str); 3] = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+];
 /// Whether a page may read an answer depends on its origin.
 const VARY: (&str, &str) = ("Vary", "Origin");
 
@@ -97,6 +108,7 @@ pub fn refusal(error: Error, readers: Option<&str>) -> Reply {
 fn because(error: Error) -> Option<(&'static str, &'static str)> {
     match error {
         Error::MethodNotAllowed(allow) => Some(("Allow", allow)),
+        Error::CountingOff => Some(("Allow", "HEAD")),
         Error::Unauthorized => Some(("WWW-Authenticate", "Bearer")),
         // The period of the rate limit in `wrangler.toml`.
         Error::TooManyPings | Error::Adopting | Error::Moving => Some(("Retry-After", "60")),
@@ -147,9 +159,7 @@ impl Published {
     pub fn svg(body: &str, max_age: u32) -> Result<Self, JsValue> {
         let headers = [
             (TYPE, "image/svg+xml; charset=utf-8"),
-            ("Content-Security-Policy", "default-src 'none'"),
             ("Cross-Origin-Resource-Policy", "cross-origin"),
-            NO_SNIFF,
         ];
         Self::new(body, max_age, &headers)
     }
@@ -174,6 +184,16 @@ impl Published {
         })
     }
 
+    /// The response to the owner, of what not everybody may read.
+    pub fn private(&self) -> Reply {
+        let reply = with_body(&self.body, &self.found)?;
+        let headers = reply.headers();
+        headers.delete(READERS)?;
+        headers.delete("ETag")?;
+        headers.set(PRIVATE.0, PRIVATE.1)?;
+        Ok(reply)
+    }
+
     /// The response to a request with this `If-None-Match`.
     pub fn reply(&self, known: Option<&str>) -> Reply {
         let weak = |tag: &str| tag.trim().trim_start_matches("W/") == self.etag;
@@ -188,17 +208,21 @@ impl Published {
 
 /// An answer for the owner.
 pub fn private(body: &str) -> Reply {
-    respond(200, &body.into(), &[NO_STORE, (TYPE, JSON)])
+    respond(200, &body.into(), &[PRIVATE, (TYPE, JSON)])
+}
+
+/// The answer to a monitor.
+pub fn health(status: u16, body: &str) -> Reply {
+    respond(status, &body.into(), &[NO_STORE, (TYPE, JSON)])
 }
 
 /// All records, as a file.
 pub fn export(format: portable::Format, body: &JsValue) -> Reply {
     let file = format!("attachment; filename=\"tally.{}\"", format.name());
     let headers = [
-        NO_STORE,
+        PRIVATE,
         (TYPE, format.content_type()),
         ("Content-Disposition", &file),
-        NO_SNIFF,
     ];
     respond(200, body, &headers)
 }
@@ -212,7 +236,7 @@ fn ok(format: Format, body: &JsValue) -> Reply {
 
 fn respond(status: u16, body: &JsValue, headers: &[(&str, &str)]) -> Reply {
     let list = Headers::new()?;
-    for (name, value) in headers {
+    for (name, value) in HARMLESS.iter().chain(headers) {
         list.set(name, value)?;
     }
     let init = ResponseInit::new();

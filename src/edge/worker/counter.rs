@@ -1,13 +1,17 @@
 //! The Worker's client of the counters.
 
 use super::Context;
+use super::owner::authorize;
 use crate::base::count::Count;
 use crate::base::error::Error;
+use crate::base::settings::CounterWrites;
+use crate::edge::platform::header;
 use crate::edge::platform::rpc::from_js;
 use crate::http::route::Action;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::{JsString, Promise};
+use worker::web_sys::Request;
 
 /// Asks the counter `name` to do what `action` says; a promise of the count after it.
 /// [`counted`] reads what it comes to.
@@ -20,6 +24,18 @@ pub fn call(env: &Env, name: &JsString, action: Action, context: &Context) -> Pr
         Action::Head | Action::Read => read(&counters, name, context),
         Action::Increment(amount) => increment(&counters, name, amount.number(), context),
         Action::Decrement(amount) => increment(&counters, name, (-amount).number(), context),
+    }
+}
+
+/// Whether the request may do this with a counter.
+pub fn admit(env: &Env, request: &Request, action: Action) -> Result<(), Error> {
+    if matches!(action, Action::Head | Action::Read) {
+        return Ok(());
+    }
+    match super::site(env).0.counter_writes {
+        CounterWrites::Anyone => Ok(()),
+        CounterWrites::Owner => authorize(env, &header::of(request)),
+        CounterWrites::Off => Err(Error::CountingOff),
     }
 }
 

@@ -4,6 +4,7 @@ use super::Context;
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::base::limits::MAX_LEDGERS;
+use crate::base::time::Time;
 use crate::edge::platform::ledgers::{Ledgers, answer, ledgers, stub};
 use crate::edge::platform::rpc::{self, from_js};
 use crate::http::portable::Format;
@@ -146,6 +147,12 @@ impl Client {
             has_begun = true;
         }
         Ok(())
+    }
+
+    /// Since when publishing has failed, if it does.
+    pub async fn failing(&self) -> Result<Option<Time>, Error> {
+        let since = answer(stub(&self.env, LEAD)?.failing()).await?.as_f64();
+        Ok(since.map(|seconds| Time::from_seconds(seconds as u32)))
     }
 
     /// Has something published.

@@ -2,6 +2,7 @@
 //! owner's to the ledger again.
 
 pub mod counter;
+mod health;
 mod ledger;
 mod owner;
 mod pings;
@@ -45,6 +46,7 @@ pub fn fetch(
         Views::Preflight => request.preflight().map(Into::into),
         Views::Ping(post, id) => request.ping(post, id),
         Views::Owner(owner) => Ok(promise(async move { request.owner(owner).await })),
+        Views::Health => Ok(promise(request.health())),
         read => request.read(read),
     }
 }

@@ -5,7 +5,7 @@ use super::ledger::{Client, Cursor};
 use crate::base::error::Error;
 use crate::base::id::PingId;
 use crate::base::time::{DAY, Time};
-use crate::edge::platform::header::{AUTHORIZATION, CONTENT_LENGTH};
+use crate::edge::platform::header::{self, AUTHORIZATION, CONTENT_LENGTH, RequestHeaders};
 use crate::edge::platform::instance::bound;
 use crate::edge::platform::reply::{self, Reply};
 use crate::http::answer;
@@ -13,8 +13,24 @@ use crate::http::portable;
 use crate::http::route::{MAX_BODY_BYTES, Owner};
 use subtle::ConstantTimeEq;
 use wasm_bindgen::prelude::*;
+use worker::Env;
 use worker::js_sys::{Array, Date, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+
+/// The owner's token, if one is set.
+fn token(env: &Env) -> Option<String> {
+    let token = env.unchecked_ref::<Bindings>().admin_token();
+    token.filter(|token| !token.is_empty())
+}
+
+/// Compares the token that was sent with the owner's, in constant time. Without one, nobody is the owner.
+pub(super) fn authorize(env: &Env, headers: &RequestHeaders) -> Result<(), Error> {
+    let token = token(env).ok_or(Error::Unauthorized)?;
+    let sent = header::value(headers, &AUTHORIZATION).map_or_else(String::new, String::from);
+    let sent = sent.strip_prefix("Bearer ").unwrap_or_default().trim();
+    let right: bool = sent.as_bytes().ct_eq(token.as_bytes()).into();
+    right.then_some(()).ok_or(Error::Unauthorized)
+}
 
 impl Asked {
     pub(super) async fn owner(self, owner: Result<Owner, Error>) -> Reply {
@@ -24,19 +40,13 @@ impl Asked {
         }
     }
 
-    /// Compares the token that was sent with the owner's, in constant time.
-    fn authorize(&self) -> Result<(), Error> {
-        let token = self.env.unchecked_ref::<Bindings>().admin_token();
-        let token = token
-            .filter(|token| !token.is_empty())
-            .ok_or(Error::NotFound)?;
-        let sent = self.header(&AUTHORIZATION).unwrap_or_default();
-        let sent = sent.strip_prefix("Bearer ").unwrap_or_default().trim();
-        let right: bool = sent.as_bytes().ct_eq(token.as_bytes()).into();
-        right.then_some(()).ok_or(Error::Unauthorized)
+    /// Whether the owner asks.
+    pub(super) fn authorize(&self) -> Result<(), Error> {
+        authorize(&self.env, &self.headers)
     }
 
     async fn obey(&self, owner: Result<Owner, Error>) -> Result<Reply, Error> {
+        token(&self.env).ok_or(Error::NotFound)?;
         self.authorize()?;
         let ledgers = self.ledgers();
         match owner? {

@@ -4,12 +4,15 @@ use super::Asked;
 use super::ledger::{Ping, outcome_of};
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
+use crate::base::settings::Read;
 use crate::batch::newcomers::Newcomers;
 use crate::batch::refused::{GATHER, Refused};
 use crate::edge::platform::header::{
-    CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, SEC_GPC, SEC_PURPOSE, USER_AGENT, X_MOZ,
+    CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_GPC,
+    SEC_PURPOSE, USER_AGENT, X_MOZ,
 };
 use crate::edge::platform::instance::{bound, when_pinged};
+use crate::edge::platform::log;
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
@@ -43,6 +46,10 @@ impl Asked {
     pub(super) fn ping(self, post: PostId, id: Option<PingId>) -> Result<JsValue, JsValue> {
         let signals = Signals {
             origin: self.header(&ORIGIN),
+            fetch: match self.settings.origins.is_empty() {
+                true => [None, None],
+                false => [&SEC_FETCH_SITE, &SEC_FETCH_MODE].map(|name| self.header(name)),
+            },
             purpose: [&SEC_PURPOSE, &PURPOSE, &X_MOZ].map(|name| self.header(name)),
             length: self.header(&CONTENT_LENGTH),
         };
@@ -97,7 +104,8 @@ impl Asked {
         };
         let sent = ping.send(owner, &self.env, &self.context);
         let reason = reason.map(Reason::number);
-        Ok(when_pinged(&sent, &post, reason, self.readers().as_ref()).into())
+        let shows = self.settings.public.has(Read::Views);
+        Ok(when_pinged(&sent, &post, reason, shows, self.readers().as_ref()).into())
     }
 
     fn refusal(&self, error: Error) -> Result<JsValue, JsValue> {
@@ -128,6 +136,7 @@ impl Asked {
         let report = future_to_promise(async move {
             JsFuture::from(sleep(GATHER)).await?;
             for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
+                log::event("refused", &[(reason.name(), pings.into())]);
                 // What cannot be noted was logged.
                 let _ = ledgers.skip(reason, pings).await;
             }
@@ -150,23 +159,27 @@ impl Asked {
 }
 
 /// The response to a ping of `post`: the `outcome` that the ledger told, or why it did not. `reason` is why
-/// the ping does not count, where that was known before.
+/// the ping does not count, where that was known before. `shows` tells whether everybody may read the views.
 #[wasm_bindgen]
 pub fn pinged(
     outcome: JsValue,
     post: String,
     reason: Option<u8>,
+    shows: bool,
     readers: Option<String>,
 ) -> Reply {
     let readers = readers.as_deref();
     let reason = reason.and_then(Reason::from_number);
     let told = PostId::parse(post).and_then(|post| Ok((post, outcome_of(outcome)?)));
-    let body = match told {
-        Ok((post, Outcome::Counted(views))) => answer::ping(&post, views, reason),
-        Ok((post, Outcome::Repeat(views))) => answer::ping(&post, views, Some(Reason::Duplicate)),
+    let (post, views, reason) = match told {
+        Ok((post, Outcome::Counted(views))) => (post, views, reason),
+        Ok((post, Outcome::Repeat(views))) => (post, views, Some(Reason::Duplicate)),
         Err(error) => return reply::refusal(error, readers),
     };
-    reply::pinged(&body, readers)
+    reply::pinged(
+        &answer::ping(&post, shows.then_some(views), reason),
+        readers,
+    )
 }
 
 /// Whether the rate limit lets no more through. Where it cannot be asked, nothing is a flood.

@@ -48,6 +48,11 @@ thread_local! {
 
 impl Asked {
     pub(super) fn read(self, views: Views) -> Result<JsValue, JsValue> {
+        if self.is_private(&views)
+            && let Err(error) = self.authorize()
+        {
+            return reply::refusal(error, Some("*")).map(Into::into);
+        }
         if let Views::Top { prefix, .. } = &views
             && !prefix.is_empty()
             && !self.settings.lists.contains(prefix)
@@ -67,11 +72,25 @@ impl Asked {
         }))
     }
 
+    /// Whether only the owner may read it.
+    fn is_private(&self, views: &Views) -> bool {
+        views
+            .read()
+            .is_some_and(|read| !self.settings.public.has(read))
+    }
+
+    fn reply(&self, views: &Views, answer: &reply::Published) -> Reply {
+        match self.is_private(views) {
+            true => answer.private(),
+            false => answer.reply(self.header(&IF_NONE_MATCH).as_deref()),
+        }
+    }
+
     /// The answer that what is in memory gives, if it does.
     fn tell(&self, views: &Views, read: &Rc<Read>) -> Option<Reply> {
         let now = Time::from_millis(Date::now());
         if let Some(answer) = read.last_answer(views, now) {
-            return Some(answer.reply(self.header(&IF_NONE_MATCH).as_deref()));
+            return Some(self.reply(views, &answer));
         }
         let known = known_of(views, |post| match read.total(views, post) {
             Some(total) => Ok(Some(total)),
@@ -85,12 +104,24 @@ impl Asked {
         }
     }
 
+    /// The head, from memory or from Workers KV.
+    async fn head(&self) -> Result<Rc<Read>, Error> {
+        match self.old_enough() {
+            Some(read) => Ok(read),
+            None => self.refreshed().await,
+        }
+    }
+
+    /// When the head was published, and since when the oldest post in it is behind.
+    pub(super) async fn published(&self) -> Result<(Time, Time), Error> {
+        let read = self.head().await?;
+        let summary = &read.published.head.summary;
+        Ok((summary.published, summary.oldest))
+    }
+
     /// The answer, with what has to be read from Workers KV for it.
     async fn look_up(&self, views: &Views) -> Result<Reply, Error> {
-        let read = match self.old_enough() {
-            Some(read) => read,
-            None => self.refreshed().await?,
-        };
+        let read = self.head().await?;
         if matches!(views, Views::Stats) && read.refused.get().is_none() {
             let notice = self.views().text(REFUSED).await.ok().flatten();
             let since = notice.and_then(|since| since.parse().ok());
@@ -117,7 +148,7 @@ impl Asked {
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
         let answer = read.answer(views, known, now, self.max_age(read))?;
-        answer.reply(self.header(&IF_NONE_MATCH).as_deref())
+        self.reply(views, &answer)
     }
 
     /// How long what was read is taken for the newest: a tenth of the time between two publications, and
