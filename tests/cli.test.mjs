@@ -239,6 +239,9 @@ describe("of a Tally", { timeout: 240_000 }, () => {
       const { checks } = await wrong(page);
       assert.equal(checks.find(({ check }) => check === "tag").message, `the tag counts the post ${post}`);
     }
+    pages["/post/"] = { body: tag("data-hash") };
+    const { stdout } = await tally(["doctor", `${origin}/post/#!/posts/hello`]);
+    assert.match(stdout, /the tag counts the post \/posts\/hello$/m);
   });
 
   test("a page that is none is no finding but a failure", async () => {

@@ -157,6 +157,9 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
       assert.equal((await init("other", "--site", site, "--yes")).status, 2, site);
     }
     assert.equal((await init("other", "--name", "not a name", "--yes")).status, 2);
+    const nowhere = await init(join(process.execPath, "my-tally"), "--yes");
+    assert.equal(nowhere.status, 1);
+    assert.match(nowhere.stderr, /^tally: ENOTDIR[^\n]+\n$/);
     // Nobody is there to be asked.
     const silent = await init("other");
     assert.equal(silent.status, 2);

@@ -42,6 +42,8 @@ function failed(error, json) {
     if (json && error.exitCode) console.log(JSON.stringify({ error: { code: "usage", message: error.message } }));
     return error.exitCode && EXIT.usage;
   }
+  // A file that cannot be written, or a command that cannot be run.
+  if (error.syscall) return failed(new Failure(error.message, { code: "system" }), json);
   if (!(error instanceof Failure)) throw error;
   if (json) console.log(JSON.stringify({ error: { code: error.code, message: error.message } }));
   else console.error(`tally: ${error.message}`);
@@ -161,6 +163,7 @@ function program(run) {
   ).argument("<page>", "the page's address");
 
   tab(program, { completionCommandName: "completions" });
+  program.commands.find((command) => command.name() === "completions")?.description("print completions for your shell");
   return program;
 }
 
