@@ -31,7 +31,7 @@ test("help lists the commands, and each shows examples", async () => {
   const commands = readdirSync(join(ROOT, "package/lib/commands")).map((file) => file.replace(".js", ""));
   for (const command of [...commands, "completions"]) assert.match(stdout, new RegExp(`^  ${command} `, "m"), command);
   assert.match(stdout, /^Exit codes: /m);
-  for (const command of commands) {
+  for (const command of [...commands, "completions"]) {
     const help = await tally([command, "--help"]);
     assert.equal(help.status, 0);
     assert.match(help.stdout, new RegExp(`^Examples:\\n.*\\$ .*(tally|tally-worker) ${command}`, "m"), command);

@@ -159,11 +159,11 @@ function program(run) {
     "doctor",
     "tell whether a page's views are counted, and if not, why",
     ["tally doctor https://blog.example/hello/"],
-    async (options, page) => (await import("./commands/doctor.js")).doctor(page, { url: options.url, token: process.env.ADMIN_TOKEN }),
+    async (options, page) => (await import("./commands/doctor.js")).doctor(page, options),
   ).argument("<page>", "the page's address");
 
   tab(program, { completionCommandName: "completions" });
-  program.commands.find((command) => command.name() === "completions")?.description("print completions for your shell");
+  program.commands.find((command) => command.name() === "completions")?.description("print completions for your shell").addHelpText("after", "\nExamples:\n  $ source <(tally completions bash)");
   return program;
 }
 

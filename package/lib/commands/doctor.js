@@ -7,13 +7,13 @@ import { forbids, policies } from "../policy.js";
 import { Tally, digits } from "../tally.js";
 import { printable } from "./top.js";
 
-export async function doctor(address, { url, token }) {
+export async function doctor(address, { url }) {
   const facts = await readPage(address);
   const tag = chosen(facts.tags, url);
   const checks = [];
   const check = (name, problem, fine) => checks.push({ check: name, ok: !problem, message: problem?.message ?? fine, ...(problem?.fix && { fix: problem.fix }) });
   check("script", missing(facts, tag, url), tag && `the page has the script ${tag.src}`);
-  if (tag) await examine(facts, tag, check, token);
+  if (tag) await examine(facts, tag, check);
   const isFine = checks.every(({ ok }) => ok);
   const lines = checks.flatMap(({ ok, message, fix }) => [`${ok ? "✓" : "✗"} ${message}`, ...(fix ? [`  ${fix}`] : [])]);
   return { exit: isFine ? 0 : 1, data: { page: facts.url, ok: isFine, checks }, text: lines.map(printable).join("\n") };
@@ -35,14 +35,15 @@ function missing({ tags }, tag, url) {
   return { message: `the page has no script of ${url ?? "a Tally"}.${others}`, fix };
 }
 
-async function examine(facts, tag, check, token) {
+async function examine(facts, tag, check) {
   const address = addressOf(tag);
   const post = postOf(facts, tag.attributes);
   check("mixed", mixed(facts, tag, address), "the browser may load it on this page");
   check("loads", await loading(tag), "the script loads");
   check("policy", forbidden(facts, tag, address), "the page's policy allows it");
   check("tag", silenced(post, tag.attributes), `the tag counts the post ${post}`);
-  const tally = new Tally(address, token);
+  // Without the owner's token: the address is what a page says.
+  const tally = new Tally(address);
   const origin = new URL(facts.url).origin;
   const refused = await refusal(tally, post, origin).catch(asProblem("Check the address in the tag; `tally status` tells whether the Worker is up."));
   check("origin", refused, `${address} lets ${origin} count`);
