@@ -14,6 +14,8 @@
 // In JavaScript, because the promises outlive a Wasm instance that breaks (instance.js). This module is
 // imported by what wasm-bindgen makes of the crate (src/edge/worker/counter.rs and ledger.rs).
 
+import { check, verified } from "./site.js";
+
 /** How long an answer is waited for, in milliseconds. A call that takes longer is taken for lost. */
 const PATIENCE = 4000;
 /** As many who wait leave at once, beside any call that is on its way. */
@@ -56,20 +58,29 @@ function read(namespace, name, context) {
 
 /**
  * For Rust: has the ledger `name` count or note a ping, `[post, id, address, agent, reason]`, where `reason`
- * is why it does not count, if so; a promise of what `Ledger.ping` or `Ledger.skip` answers, or of the error.
- * A ledger that does not own the post has done nothing, and names the one to ask.
+ * is why it does not count, if so; a promise of what `Ledger.ping` or `Ledger.skip` answers, of `false` where the
+ * site does not have the post, or of the error. A ledger that does not own the post has done nothing, and names
+ * the one to ask; nor has one that does not know the post, for which the site is asked first.
  */
-function ping(namespace, name, item, context, hops = 0) {
-  const ledger = () => namespace.getByName(name);
+function ping(namespace, name, item, context, request, env, hops = 0) {
+  const stubOf = (name) => namespace.getByName(name);
   const one = ([post, id, address, agent, reason]) =>
-    reason === undefined ? ledger().ping(post, id, address, agent) : ledger().skip(reason, 1, post);
-  const many = (items) => ledger().pings(items.flat());
+    reason === undefined ? stubOf(name).ping(post, id, address, agent) : stubOf(name).skip(reason, 1, post);
+  const many = (items) => stubOf(name).pings(items.flat());
+  const again = (name) =>
+    hops === MOST_HOPS ? new Error("no ledger takes the post") : ping(namespace, name, item, context, request, env, hops + 1);
   const goOn = async (told) => {
     // Without an answer the ledger has to wait for something, for which the others do not.
     const answer = told ?? (await promised(one, item).catch(asError));
-    if (typeof answer !== "string") return answer;
-    if (hops === MOST_HOPS) return new Error("no ledger owns the post");
-    return ping(namespace, answer, item, context, hops + 1);
+    if (typeof answer === "string") return again(answer);
+    if (answer === true) {
+      const known = await verified(stubOf, name, request, env, context);
+      return known === true ? again(name) : known;
+    }
+    if (!Array.isArray(answer)) return answer;
+    const [outcome, page] = answer;
+    check(stubOf, name, item[0], page, request, env, context);
+    return outcome;
   };
   const answered = combined(ledgers, name, item, context, { one, many });
   return answered.then((answer) => (typeof answer === "number" ? answer : goOn(answer)));

@@ -38,6 +38,7 @@ pub mod model;
 
 pub mod batch;
 pub mod published;
+pub mod verify;
 
 pub mod books;
 

@@ -14,6 +14,7 @@ use tally::books::takeover::Found;
 use tally::model::mode::Mode;
 use tally::model::outcome::Outcome;
 use tally::model::record::Record;
+use tally::model::standing::Standing;
 
 const WINDOW: u32 = 1800;
 
@@ -141,7 +142,7 @@ fn an_id_counts_once() {
     site.now += DAY - 1;
     assert_eq!(site.ping("a", Some("x"), Some("9")), again, "after a start");
     site.publish_due().expect("a publication");
-    assert_eq!(site.published().head.summary.skipped, [4, 0, 0, 0, 0]);
+    assert_eq!(site.published().head.summary.skipped, [4, 0, 0, 0, 0, 0]);
     site.now += 1;
     let outcome = site.ping("a", Some("x"), Some("9"));
     assert_eq!(outcome, Outcome::Counted(2), "a day is over");
@@ -256,4 +257,48 @@ fn a_takeover_without_room_ends_and_tells_what_it_left() {
     assert_eq!(adopted.posts + adopted.left, 40_005);
     assert!(adopted.left > 1000, "{adopted:?}");
     assert_eq!(site.views(format!("{:0512}", 0)), 3);
+}
+
+/// Whether the owner has set a post, told by what is stored.
+fn is_owned(site: &mut Site, id: &str) -> bool {
+    let standing = site.tally.standing(&site.store, &post(id));
+    match standing.expect("a page") {
+        Standing::Owner => true,
+        Standing::Open => false,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// A ping is anybody's, and what the owner has set stays his over views, crashes and folds.
+#[test]
+fn the_owners_posts_are_known() {
+    let mut site = Site::new(vec![(post("adopted"), Found::Count(3))]);
+    site.ping("pinged", None, None);
+    site.ping("both", None, None);
+    site.set("both", 7);
+    site.set("set", 7);
+    site.set("forgotten", 7);
+    site.set("forgotten", 0);
+    let nothing = (post("nothing"), Record::default());
+    let records = [viewed(vec![post("imported")]), vec![nothing]].concat();
+    assert_eq!(import(&mut site, records), Ok(true));
+    for (n, id) in ["both", "set", "imported"].into_iter().enumerate() {
+        for _ in 0..n {
+            site.ping(id, None, None);
+        }
+    }
+    for _ in 0..2 {
+        for id in ["both", "set", "imported"] {
+            assert!(is_owned(&mut site, id), "{id}");
+        }
+        for id in ["pinged", "adopted", "forgotten", "nothing"] {
+            assert!(!is_owned(&mut site, id), "{id}");
+        }
+        site.save();
+        // The marks in the journal are forgotten, and with them it is folded.
+        site.settle(DAY);
+        site.crash();
+    }
+    let rows = site.store.rows.borrow();
+    assert!(!rows.keys().any(|key| key.starts_with("0:journal:")));
 }

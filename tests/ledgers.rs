@@ -22,9 +22,10 @@ use tally::model::outcome::Outcome;
 use tally::model::owner::Owners;
 use tally::model::reason::Reason;
 use tally::model::record::Record;
+use tally::model::standing::Standing;
 use tally::published::head::{HEAD, Published, Where};
 use tally::published::part::{self, Part};
-use tally::published::slice::Grant;
+use tally::published::slice::{Grant, Slice};
 
 const POSTS: u16 = 300;
 
@@ -67,6 +68,8 @@ struct Cluster {
     visits: HashMap<(u16, u8), u32>,
     ids: BTreeSet<(u16, u8)>,
     imports: BTreeSet<u8>,
+    /// The posts that the owner has set or imported.
+    owned: BTreeSet<u16>,
     skipped: u64,
 }
 
@@ -183,6 +186,7 @@ impl Cluster {
             visits: HashMap::new(),
             ids: BTreeSet::new(),
             imports: BTreeSet::new(),
+            owned: BTreeSet::new(),
             skipped: 0,
         }
     }
@@ -299,6 +303,10 @@ impl Cluster {
             let Node { store, tally } = self.node(ledger);
             tally.set(store, &post(of), views, now).expect("room");
             self.counts.insert(of, views);
+            match views {
+                0 => self.owned.remove(&of),
+                _ => self.owned.insert(of),
+            };
             self.save(ledger);
         }
     }
@@ -328,6 +336,7 @@ impl Cluster {
         }
         if self.imports.insert(id) {
             (0..POSTS).for_each(|of| *self.counts.entry(of).or_default() += 10);
+            self.owned.extend(0..POSTS);
         }
     }
 
@@ -533,7 +542,8 @@ impl Cluster {
             Op::Skip(of, pings) => {
                 let ledgers = self.plan().ledgers;
                 if let Some(ledger) = self.owner(of, ledgers) {
-                    self.node(ledger).tally.skip(Reason::Bot, pings.into());
+                    let reason = [Reason::Bot, Reason::Unknown][usize::from(of % 2)];
+                    self.node(ledger).tally.skip(reason, pings.into());
                     self.save(ledger);
                     self.skipped += u64::from(pings);
                 }
@@ -582,6 +592,7 @@ impl Cluster {
             assert_eq!(owner, Some(owners.of_post(&post(of))));
         }
         let mut found = HashMap::new();
+        let mut owned = BTreeSet::new();
         let mut views = 0;
         let mut skipped = 0;
         for (ledger, node) in &mut self.nodes {
@@ -598,16 +609,22 @@ impl Cluster {
                     let of = id.as_str().trim_start_matches('0').parse();
                     let of: u16 = of.unwrap_or_default();
                     assert_eq!(found.insert(of, record.total), None);
+                    match tally.standing(store, &id).expect("a page") {
+                        Standing::Owner => owned.insert(of),
+                        standing => !matches!(standing, Standing::Open),
+                    };
                 }
                 next = after;
             }
             let now = at(self.now);
             let slice = tally.slice(0, now, &self.settings);
             views += slice.head.summary.site.total;
+            let slice = Slice::read(&slice.write().expect("bytes")).expect("a slice");
             skipped += slice.head.summary.skipped.iter().sum::<u64>();
         }
         self.counts.retain(|_, views| *views > 0);
         assert_eq!(found, self.counts);
+        assert_eq!(owned, self.owned, "the owner's stay the owner's");
         for of in 0..POSTS {
             let views = self.counts.get(&of).copied().unwrap_or_default();
             assert_eq!(self.read(of), views, "{of} as readers see it");
@@ -658,6 +675,9 @@ fn a_site_is_restored_with_another_number_of_ledgers() {
         let mut old = Cluster::new();
         old.settings.ledgers = before;
         for of in 0..POSTS {
+            if of % 5 == 0 {
+                old.set(of, 7);
+            }
             for visitor in 0..1 + of % 3 {
                 old.ping(of, Some(visitor as u8), None, 1, true);
             }
@@ -676,6 +696,7 @@ fn a_site_is_restored_with_another_number_of_ledgers() {
         site.keys = 1 << 20;
         site.counts = old.counts.clone();
         site.skipped = old.skipped;
+        site.owned = old.owned.clone();
         site.restore(0, &kv);
         for ledger in 1..after {
             let plan = site.plan();
@@ -872,6 +893,7 @@ fn an_import_that_reached_one_ledger_reaches_the_others_later() {
         site.save(ledger);
     }
     (0..POSTS).for_each(|of| *site.counts.entry(of).or_default() += 1000);
+    site.owned.extend(0..POSTS);
     site.check();
 }
 

@@ -3,10 +3,11 @@
 #![allow(clippy::expect_used)]
 
 use tally::base::id::PostId;
-use tally::base::time::{DAY, Time};
+use tally::base::time::{DAY, Day, Time};
 use tally::model::page::{self, Changes, Entry, Post};
 use tally::model::place::{Range, place};
 use tally::model::record::{Record, Times};
+use tally::model::standing::Standing;
 
 fn id(text: &str) -> PostId {
     PostId::parse(text.to_owned()).expect("an id")
@@ -70,6 +71,88 @@ fn ranges_cover_all_places_once() {
     }
 }
 
+/// From the weakest to the strongest.
+fn standings() -> [Standing; 5] {
+    let (since, checked) = (Day::from(20_000), Day::from(20_001));
+    let at = Some("/hello/".to_owned());
+    let (title, path) = ("Hello".to_owned(), "/2026/hello/".to_owned());
+    [
+        Standing::Open,
+        Standing::Waiting { since, at },
+        Standing::Waiting { since, at: None },
+        Standing::Owner,
+        Standing::Verified {
+            checked,
+            title,
+            path,
+        },
+    ]
+}
+
+/// It stands behind the times, with and without views, and readers that do not ask for it do not see it.
+#[test]
+fn a_standing_is_written_behind_the_times() {
+    let mut viewed = Record::default();
+    viewed.view(Time::from_seconds(20_000 * DAY));
+    for (record, bytes) in [(viewed, 12), (Record::default(), 6)] {
+        for standing in standings() {
+            let post = Post {
+                record: record.clone(),
+                standing,
+                ..Post::default()
+            };
+            let page = page::write(&id("142"), &post, Vec::new()).expect("bytes");
+            let line = page::find(&page, "142").expect("a page").expect("a line");
+            assert_eq!(line.post(), Ok(post.clone()));
+            let views = line.times().views(Time::from_seconds(20_000 * DAY));
+            assert_eq!(views, [record.total; 3]);
+            assert_eq!(post.is_empty(), record.total == 0 && line.times.is_empty());
+            if post.standing == Standing::Owner {
+                assert_eq!(line.times[bytes..], [1], "the number of the standing");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_title_is_written_as_before() {
+    let [_, waiting, _, _, verified] = standings();
+    let behind = |standing| {
+        let post = Post {
+            standing,
+            ..Post::default()
+        };
+        post.times().expect("bytes")[6..].to_vec()
+    };
+    let bytes = [&[2, 0xa0, 0x9c, 1, 1, 7], "/hello/".as_bytes()];
+    assert_eq!(behind(waiting), bytes.concat());
+    let bytes = [&[3, 0xa1, 0x9c, 1, 5][..], b"Hello", &[12], b"/2026/hello/"];
+    assert_eq!(behind(verified), bytes.concat());
+}
+
+/// What the owner or the site says is never lost to what nobody says.
+#[test]
+fn the_stronger_standing_stays() {
+    let all = standings();
+    for (n, weak) in all.iter().enumerate() {
+        for strong in &all[n..] {
+            let together = weak.clone().or(strong.clone());
+            // Of two that wait the first.
+            let is_equal = matches!(
+                (weak, strong),
+                (Standing::Waiting { .. }, Standing::Waiting { .. })
+            );
+            assert_eq!(&together, if is_equal { weak } else { strong });
+            assert_eq!(strong.clone().or(weak.clone()), *strong);
+        }
+    }
+    let [open, waiting, _, owner, verified] = all;
+    for standing in [open, waiting, owner] {
+        assert_eq!(standing.owned(), Standing::Owner);
+    }
+    assert_eq!(verified.clone().owned(), verified);
+}
+
 /// Windows are read from the bytes as from the record.
 #[test]
 fn times_are_read_as_they_were_written() {
@@ -80,7 +163,7 @@ fn times_are_read_as_they_were_written() {
     }
     let post = Post {
         record: record.clone(),
-        entry: Entry::None,
+        ..Post::default()
     };
     let times = post.times().expect("bytes");
     let [_, periods @ ..] = tally::model::record::Period::EACH;
@@ -109,10 +192,20 @@ fn a_line_has_a_bound() {
     record.hours = times.hours;
     record.days = times.days;
     let entry = Entry::Count(most);
-    let line = page::write(&id(&"x".repeat(512)), &Post { record, entry }, Vec::new());
+    let standing = Standing::Verified {
+        checked: Day::from(u32::MAX),
+        title: "x".repeat(200),
+        path: "x".repeat(512),
+    };
+    let post = Post {
+        record,
+        entry,
+        standing,
+    };
+    let line = page::write(&id(&"x".repeat(512)), &post, Vec::new());
     let bytes = line.expect("bytes").len();
     assert!(bytes <= page::MAX_LINE_BYTES, "{bytes}");
-    assert!(bytes > 900, "{bytes}");
+    assert!(bytes > 1600, "{bytes}");
 }
 
 #[test]

@@ -336,7 +336,7 @@ fn what_was_skipped_is_published() {
     site.tally.skip(Reason::Bot, 2);
     site.now += 300;
     publishes(&mut site, &[]);
-    assert_eq!(site.published().head.summary.skipped, [0, 5, 0, 0, 1]);
+    assert_eq!(site.published().head.summary.skipped, [0, 5, 0, 0, 1, 0]);
 }
 
 /// Also where nobody comes any more.

@@ -84,7 +84,7 @@ describe("what was published", () => {
   test("the totals", async () => {
     const { published, oldest, kv, ...rest } = await read(tally, "/stats");
     assert.equal(oldest, published);
-    const skipped = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0 };
+    const skipped = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0, unknown: 0 };
     const adopted = { posts: 0, left: 0 };
     assert.deepEqual(rest, { views: 72 + 360, posts: 124, not_counted: skipped, adopted });
     assert.equal(kv.budget, 1_000_000);

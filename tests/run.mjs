@@ -20,7 +20,7 @@ const files = named.length ? named : all.map((file) => `tests/${file}`);
 if (files.some((file) => readFileSync(resolve(ROOT, file), "utf8").includes("build/fault"))) {
   say("building it once more with a fault in it");
   run("node", ["tools/build.mjs", "build/fault/build", "--features", "fault"]);
-  for (const file of ["entry.js", "instance.js", "lanes.js"]) cpSync(join(ROOT, "src", file), join(ROOT, "build/fault/src", file));
+  for (const file of ["entry.js", "instance.js", "lanes.js", "site.js"]) cpSync(join(ROOT, "src", file), join(ROOT, "build/fault/src", file));
   deployable("build/fault/deploy", "tests/fault.js");
 }
 

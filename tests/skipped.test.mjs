@@ -7,7 +7,7 @@ import { ping, read, until } from "./visitors.mjs";
 import { TALLY, request, serve } from "./workerd.mjs";
 
 const VARS = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 1_000_000 };
-const NONE = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0 };
+const NONE = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0, unknown: 0 };
 const PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko)";
 const CHROME = "(KHTML, like Gecko) Chrome/142.0.0.0";
 

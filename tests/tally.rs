@@ -12,7 +12,7 @@ use tally::base::time::DAY;
 use tally::books::takeover::Found;
 use tally::model::mode::Mode;
 use tally::model::outcome::Outcome;
-use tally::model::reason::Reason;
+use tally::model::reason::{Reason, Skipped};
 use tally::model::record::{Period, Record};
 
 const WINDOW: u32 = 1800;
@@ -41,7 +41,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0..5_u8, 300..700_u32).prop_map(|(post, n)| Op::Burst(post, n)),
         1 => (0..5_u8, 0..9_u64).prop_map(|(post, views)| Op::Set(post, views)),
         1 => (mode, records).prop_map(|(mode, records)| Op::Import(mode, records)),
-        1 => (0..5_u8, 0..9_u32).prop_map(|(reason, n)| Op::Skip(reason, n)),
+        1 => (0..6_u8, 0..9_u32).prop_map(|(reason, n)| Op::Skip(reason, n)),
         6 => Just(Op::Save),
         1 => (0..6_u32).prop_map(Op::FailedSave),
         2 => Just(Op::Crash),
@@ -57,7 +57,7 @@ struct Model {
     posts: BTreeMap<PostId, Record>,
     visits: HashMap<(u8, u8), u32>,
     ids: BTreeSet<String>,
-    skipped: [u64; 5],
+    skipped: Skipped,
 }
 
 impl Model {

@@ -48,6 +48,7 @@ fn nothing_has_to_be_set() {
             ledgers: 1,
             count_bots: false,
             origins: Vec::new(),
+            sites: Vec::new(),
             lists: Vec::new(),
             counter_writes: CounterWrites::Anyone,
             public: Public::ALL,
@@ -80,6 +81,7 @@ fn everything_can_be_set() {
             origins: ["https://a.example", "http://b.example:8080", "null"]
                 .map(str::to_owned)
                 .to_vec(),
+            sites: Vec::new(),
             lists: ["/posts/", "/de/", "Shop"].map(str::to_owned).to_vec(),
             counter_writes: CounterWrites::Off,
             public: Public::ALL,
@@ -275,12 +277,12 @@ fn bots_count_only_where_they_are_to() {
 
 #[test]
 fn reasons_have_stable_numbers_and_words() {
-    let words = ["duplicate", "bot", "prefetch", "origin", "flood"];
+    let words = ["duplicate", "bot", "prefetch", "origin", "flood", "unknown"];
     for (number, word) in (0..).zip(words) {
         let reason = Reason::from_number(number).expect("a reason");
         assert_eq!((reason.number(), reason.name()), (number, word));
     }
-    assert_eq!(Reason::from_number(5), None);
+    assert_eq!(Reason::from_number(6), None);
 }
 
 #[test]

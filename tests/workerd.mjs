@@ -14,7 +14,7 @@ import { unstable_readConfig as readConfig } from "wrangler";
 export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 // Not node_modules/.bin/workerd, which is a script around it.
 const WORKERD = workerd.default;
-const { compatibility_date: DATE, vars: VARS } = readConfig({ config: join(ROOT, "wrangler.toml") });
+const { compatibility_date: DATE, compatibility_flags: FLAGS, vars: VARS } = readConfig({ config: join(ROOT, "wrangler.toml") });
 
 /** What `wrangler deploy --dry-run --outdir build/deploy` made; tests/run.mjs runs it. */
 export const TALLY = join(ROOT, "build/deploy/entry.js");
@@ -123,6 +123,7 @@ const config :Workerd.Config = (
     (name = "kv", worker = .kv),
     ${namespace ? `(name = "elsewhere", external = (address = "${namespace}", http = ())),` : ""}
     ${reader ? '(name = "reader", worker = .reader),' : ""}
+    (name = "internet", network = (allow = ["public", "private"])),
     (name = "state", disk = (path = "${state}", writable = true)),
   ],
   sockets = [
@@ -135,6 +136,7 @@ const config :Workerd.Config = (
 const worker :Workerd.Worker = (
   modules = [${modules.map(embed).join(", ")}],
   compatibilityDate = "${DATE}",
+  compatibilityFlags = ${JSON.stringify(FLAGS)},
   durableObjectNamespaces = [${classes.map(objects).join(", ")}],
   durableObjectStorage = (localDisk = "state"),
   bindings = [${[...bindings, ...texts(vars)].join(", ")}],
@@ -142,6 +144,7 @@ const worker :Workerd.Worker = (
 const reader :Workerd.Worker = (
   modules = [${modules.map(embed).join(", ")}],
   compatibilityDate = "${DATE}",
+  compatibilityFlags = ${JSON.stringify(FLAGS)},
   bindings = [${[...bindings.map((binding) => (isOfObject(binding) ? elsewhere(binding) : binding)), ...texts({ ...vars, ...reader })].join(", ")}],
 );
 const kv :Workerd.Worker = (

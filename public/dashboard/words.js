@@ -7,6 +7,7 @@ export const REASONS = new Map([
   ["prefetch", ["Fetched ahead", "Pages that a browser loaded in case they are opened. Once they are, they count."]],
   ["origin", ["Other sites", "Pages of sites that are not among ALLOWED_ORIGINS."]],
   ["flood", ["Floods", "More views from one address in a minute than the rate limit lets through."]],
+  ["unknown", ["Unknown posts", "Posts that the site does not have."]],
 ]);
 
 export const digits = new Intl.NumberFormat();

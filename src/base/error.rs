@@ -54,6 +54,8 @@ pub enum Error {
     TooManyPosts,
     /// Counters are not changed over HTTP.
     CountingOff,
+    /// Too many posts that were never seen before.
+    TooManyNewPosts,
     /// A wrong token, or none.
     Unauthorized,
     /// A `format` that is none.
@@ -121,6 +123,7 @@ impl Error {
             Error::PingTooLarge | Error::BodyTooLarge(_) => (413, "body_too_large"),
             Error::TooManyPosts => (409, "too_many_posts"),
             Error::CountingOff => (405, "counting_off"),
+            Error::TooManyNewPosts => (429, "too_many_new_posts"),
             Error::Unauthorized => (401, "unauthorized"),
             Error::InvalidFormat => (400, "invalid_format"),
             Error::InvalidMode => (400, "invalid_mode"),
@@ -186,6 +189,7 @@ impl std::fmt::Display for Error {
             Error::CountingOff => {
                 f.write_str("`COUNTER_WRITES` is off: counters are not changed over HTTP")
             }
+            Error::TooManyNewPosts => f.write_str("Too many new posts at once; wait a minute"),
             Error::Unauthorized => {
                 f.write_str("This needs the header `Authorization: Bearer ADMIN_TOKEN`")
             }

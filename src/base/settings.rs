@@ -1,6 +1,7 @@
 //! What an owner may set in `wrangler.toml` under `[vars]`.
 
 use crate::base::limits::MAX_LEDGERS;
+use crate::base::site::Site;
 use crate::base::time::DAY;
 
 /// The settings, with their defaults.
@@ -17,9 +18,12 @@ pub struct Settings {
     pub ledgers: u8,
     /// `BOTS = "count"`: crawlers count like people.
     pub count_bots: bool,
-    /// `ALLOWED_ORIGINS`, separated by commas or spaces: the pages that may count; none means all, and what
-    /// is no page.
+    /// `ALLOWED_ORIGINS`, separated by commas or spaces, and the origins of the sites: the pages that may
+    /// count; none means all, and what is no page.
     pub origins: Vec<String>,
+    /// `SITE_URL`, separated by commas or spaces, at most [`MAX_SITES`]: the sites whose pages say which posts
+    /// exist; none means that nobody is asked.
+    pub sites: Vec<Site>,
     /// `LISTS`, separated by commas or spaces, at most [`MAX_LISTS`] of [`MAX_PREFIX_BYTES`]: the
     /// prefixes of posts that have top lists of their own.
     pub lists: Vec<String>,
@@ -84,6 +88,8 @@ impl Public {
     }
 }
 
+/// The most sites in `SITE_URL`.
+pub const MAX_SITES: usize = 16;
 /// The most prefixes in `LISTS`.
 pub const MAX_LISTS: usize = 16;
 /// The most bytes of one of them.
@@ -99,6 +105,7 @@ impl Default for Settings {
             ledgers: 1,
             count_bots: false,
             origins: Vec::new(),
+            sites: Vec::new(),
             lists: Vec::new(),
             counter_writes: CounterWrites::Anyone,
             public: Public::ALL,
@@ -110,6 +117,13 @@ impl Settings {
     /// Reads the settings from their texts. What is not valid is passed to `refused`, by its name, and stays
     /// at its default; but who may do something is never more than what is set says.
     pub fn parse(var: impl Fn(&str) -> Option<String>, mut refused: impl FnMut(&str)) -> Self {
+        let sites = sites(&var("SITE_URL").unwrap_or_default()).unwrap_or_else(|| {
+            refused("SITE_URL");
+            Vec::new()
+        });
+        let own = sites.iter().map(|site| site.origin().to_owned());
+        let allowed = var("ALLOWED_ORIGINS").unwrap_or_default();
+        let origins = words(&allowed).map(origin).chain(own).collect();
         let mut number = |name, range: std::ops::RangeInclusive<u32>, default| match var(name) {
             None => default,
             Some(text) => {
@@ -134,7 +148,8 @@ impl Settings {
                     false
                 }
             },
-            origins: origins(&var("ALLOWED_ORIGINS").unwrap_or_default()),
+            origins,
+            sites,
             lists: {
                 let lists = prefixes(&var("LISTS").unwrap_or_default());
                 lists.unwrap_or_else(|| {
@@ -162,17 +177,26 @@ impl Settings {
     }
 }
 
-fn origins(text: &str) -> Vec<String> {
-    let origins = text.split([',', ' ', '\n']).map(str::trim);
-    let origins = origins.map(|origin| origin.trim_end_matches('/').to_ascii_lowercase());
-    origins.filter(|origin| !origin.is_empty()).collect()
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split([',', ' ', '\n']).map(str::trim);
+    words.filter(|word| !word.is_empty())
+}
+
+fn origin(text: &str) -> String {
+    text.trim_end_matches('/').to_ascii_lowercase()
+}
+
+/// The sites of a list; `None` where there are too many or one is none.
+fn sites(text: &str) -> Option<Vec<Site>> {
+    let sites: Option<Vec<Site>> = words(text).map(Site::parse).collect();
+    sites.filter(|sites| sites.len() <= MAX_SITES)
 }
 
 /// The prefixes of a list, each once; `None` where there are too many or one is too long.
 fn prefixes(text: &str) -> Option<Vec<String>> {
     let mut prefixes: Vec<String> = Vec::new();
-    for prefix in text.split([',', ' ', '\n']).map(str::trim) {
-        if !prefix.is_empty() && !prefixes.iter().any(|known| known == prefix) {
+    for prefix in words(text) {
+        if !prefixes.iter().any(|known| known == prefix) {
             prefixes.push(prefix.to_owned());
         }
     }

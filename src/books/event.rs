@@ -6,6 +6,7 @@ use crate::base::time::Time;
 use crate::books::marks::Mark;
 use crate::model::page::{Entry, Post};
 use crate::model::record::Record;
+use crate::model::standing::Standing;
 use serde::{Deserialize, Serialize};
 
 /// A change of one post.
@@ -22,7 +23,7 @@ pub enum Event {
         /// The ping's id, if it had one.
         id: Option<Mark>,
     },
-    /// The owner set the views, or an import or a takeover did: what the post is from now on.
+    /// What the post is from now on. It is open.
     Put {
         /// The post.
         post: PostId,
@@ -45,15 +46,49 @@ pub enum Event {
         /// Its id.
         id: Mark,
     },
+    /// What the post is from now on, with its standing.
+    Stand {
+        /// The post.
+        post: PostId,
+        /// Its views.
+        record: Record,
+        /// Its entry in Workers KV.
+        entry: Entry,
+        /// Who says that it exists.
+        standing: Standing,
+    },
 }
 
 impl Event {
+    /// Makes a post what it is from now on.
+    pub fn put(post: PostId, after: Post) -> Self {
+        let Post {
+            record,
+            entry,
+            standing,
+        } = after;
+        match standing {
+            Standing::Open => Self::Put {
+                post,
+                record,
+                entry,
+            },
+            standing => Self::Stand {
+                post,
+                record,
+                entry,
+                standing,
+            },
+        }
+    }
+
     /// The post that changes, if one does.
     pub fn post(&self) -> Option<&PostId> {
         match self {
-            Event::View { post, .. } | Event::Put { post, .. } | Event::Entry { post, .. } => {
-                Some(post)
-            }
+            Event::View { post, .. }
+            | Event::Put { post, .. }
+            | Event::Entry { post, .. }
+            | Event::Stand { post, .. } => Some(post),
             Event::Import { .. } => None,
         }
     }
@@ -63,8 +98,23 @@ impl Event {
         match self {
             Event::View { at, .. } => post.record.view(*at),
             Event::Put { record, entry, .. } => {
-                post.record = record.clone();
-                post.entry = *entry;
+                *post = Post {
+                    record: record.clone(),
+                    entry: *entry,
+                    standing: Standing::Open,
+                }
+            }
+            Event::Stand {
+                record,
+                entry,
+                standing,
+                ..
+            } => {
+                *post = Post {
+                    record: record.clone(),
+                    entry: *entry,
+                    standing: standing.clone(),
+                }
             }
             Event::Entry { entry, .. } => post.entry = *entry,
             Event::Import { .. } => {}

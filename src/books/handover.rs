@@ -26,6 +26,7 @@ use crate::books::tally::Tally;
 use crate::model::owner::{LEAD, Ledger, slot, slot_of_tag, tag};
 use crate::model::page::{self, Line, Post};
 use crate::model::place::Key;
+use crate::model::reason::{Reason, Skipped, first};
 use crate::published::head::Adopted;
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
@@ -60,8 +61,10 @@ struct Batch {
 /// What is not of a single post.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Rest {
-    skipped: [u64; 5],
+    #[serde(with = "first")]
+    skipped: Skipped,
     adopted: Adopted,
+    unknown: u64,
 }
 
 /// The posts that one heir gets, as they are gathered.
@@ -249,6 +252,7 @@ impl Tally {
         let goes = self.layout.own() >= plan.ledgers && until == Reach::All;
         goes.then(|| Rest {
             skipped: self.state.skipped,
+            unknown: self.state.skipped[Reason::Unknown as usize],
             adopted: self.adopted().unwrap_or_default(),
         })
     }
@@ -348,7 +352,8 @@ impl Tally {
             .eras
             .into_iter()
             .for_each(|era| self.layout.remember(era));
-        if let Some(rest) = batch.rest {
+        if let Some(mut rest) = batch.rest {
+            rest.skipped[Reason::Unknown as usize] = rest.unknown;
             for (ours, theirs) in self.state.skipped.iter_mut().zip(rest.skipped) {
                 *ours = ours.saturating_add(theirs);
             }
@@ -384,6 +389,7 @@ impl Tally {
         let mut after = line.post()?;
         let before = self.pages.post(rows, &post)?;
         after.record.add(&before.record);
+        after.standing = after.standing.or(before.standing);
         self.put(rows, post, after, now)
     }
 }

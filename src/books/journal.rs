@@ -109,7 +109,7 @@ impl Journal {
         self.tail = event.write(std::mem::take(&mut self.tail))?;
         self.next += 1;
         let most = match event {
-            Event::Put { .. } => IMPORT_ROW_BYTES,
+            Event::Put { .. } | Event::Stand { .. } => IMPORT_ROW_BYTES,
             _ => ROW_BYTES,
         };
         match self.tail.len() >= most {

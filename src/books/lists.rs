@@ -10,6 +10,7 @@ use crate::base::time::{Hour, Time};
 use crate::model::page::{Entry, Line, Post};
 use crate::model::place::{Key, place};
 use crate::model::record::Times;
+use crate::model::standing::Standing;
 use serde::{Deserialize, Serialize};
 
 /// How many posts a top list holds.
@@ -28,7 +29,7 @@ pub struct Offer<'a> {
     pub total: u64,
     /// Its entry in Workers KV.
     pub entry: Entry,
-    /// Its hours and days.
+    /// Its hours and days, and its standing.
     pub times: &'a [u8],
 }
 
@@ -71,6 +72,13 @@ pub struct Ranked {
     pub place: u64,
     #[serde(with = "bytes")]
     times: Vec<u8>,
+}
+
+impl Ranked {
+    /// Who says that it exists.
+    pub fn standing(&self) -> Standing {
+        postcard::from_bytes(Times(&self.times).rest()).unwrap_or_default()
+    }
 }
 
 /// Bytes as one value: serde's own way writes and reads them one by one.

@@ -13,3 +13,4 @@ pub mod publication;
 pub mod rows;
 pub mod takeover;
 pub mod tally;
+pub mod verification;

@@ -18,6 +18,7 @@ use crate::books::event::Event;
 use crate::books::rows::{Rows, key};
 use crate::model::page::{self, Changes, Line, Post, Tell};
 use crate::model::place::{Key, Range, find, place};
+use crate::model::standing::Standing;
 use std::collections::BTreeSet;
 
 /// A page that is longer is split.
@@ -79,11 +80,42 @@ impl Slot {
     }
 }
 
+/// What counts of a post beside others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// Its views.
+    pub views: u64,
+    /// The room that it takes.
+    pub room: u32,
+    /// Whether it waits to be verified, and counts apart from the others.
+    pub waits: bool,
+}
+
+/// The room that a post takes beside its id and the texts of its standing.
+const ROOM_PER_POST: u32 = 32;
+
+impl Weight {
+    /// Of a post with these views.
+    pub fn of(id: &PostId, views: u64, standing: &Standing) -> Self {
+        Self {
+            views,
+            room: ROOM_PER_POST + id.as_str().len() as u32 + standing.room(),
+            waits: standing.is_waiting(),
+        }
+    }
+
+    fn of_post(id: &PostId, post: &Post) -> Option<Self> {
+        (!post.is_empty()).then(|| Self::of(id, post.record.total, &post.standing))
+    }
+}
+
 /// What a change found and left.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed<'a> {
-    /// The views before; `None` where nothing was known of the post.
-    pub before: Option<u64>,
+    /// What the post was; `None` where nothing was known of it.
+    pub before: Option<Weight>,
+    /// What it is; `None` where nothing is known of it.
+    pub after: Option<Weight>,
     /// The post now.
     pub post: &'a Post,
 }
@@ -152,16 +184,15 @@ impl Pages {
         self.touch(index, number);
     }
 
-    /// The views of a post; `None` where nothing is known of it.
-    pub fn views(&mut self, rows: &impl Rows, id: &PostId) -> Result<Option<u64>, Error> {
+    /// The views of a post and its room; `None` where nothing is known of it.
+    pub fn weight(&mut self, rows: &impl Rows, id: &PostId) -> Result<Option<Weight>, Error> {
         let slot = self.open(rows, id)?;
-        match slot.changes.get(id) {
-            Some(post) => Ok((!post.is_empty()).then_some(post.record.total)),
-            None => {
-                let line = page::find(slot.lines.as_deref().unwrap_or_default(), id.as_str())?;
-                Ok(line.map(|line| line.total))
-            }
+        if let Some(post) = slot.changes.get(id) {
+            return Ok(Weight::of_post(id, post));
         }
+        let line = page::find(slot.lines.as_deref().unwrap_or_default(), id.as_str())?;
+        line.map(|line| Ok(Weight::of(id, line.total, &line.standing()?)))
+            .transpose()
     }
 
     /// All that is kept of a post.
@@ -171,6 +202,11 @@ impl Pages {
             Some(post) => Ok(post.clone()),
             None => stored(slot, id),
         }
+    }
+
+    /// A post that has changed lately.
+    pub fn changed(&self, id: &PostId) -> Option<&Post> {
+        self.slots[self.index(self.place(id))].changes.get(id)
     }
 
     /// Changes a post by an event, by its number.
@@ -190,9 +226,13 @@ impl Pages {
         let index = self.index(range.start());
         self.touch(index, number);
         let post = self.slots[index].changes.entry(id.clone()).or_default();
-        let before = (!post.is_empty()).then_some(post.record.total);
+        let before = Weight::of_post(id, post);
         event.apply(post);
-        Ok(Changed { before, post })
+        Ok(Changed {
+            before,
+            after: Weight::of_post(id, post),
+            post,
+        })
     }
 
     /// Tells all lines of the page that holds a place, in the order of their ids, with their changes;

@@ -9,15 +9,18 @@ use crate::base::limits::{HOUR_SECONDS, MAX_COUNT};
 use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::books::event::Event;
-use crate::books::lists::{Lists, Offer};
+use crate::books::lists::{Lists, Offer, Ranked};
 use crate::books::rows::{Rows, get_long, put_long};
 use crate::books::takeover::Found;
 use crate::books::tally::Tally;
-use crate::model::page::{Entry, Line};
+use crate::model::page::{self, Entry, Line};
 use crate::model::place::{Key, Range, find};
 use crate::model::record::Record;
+use crate::model::standing::Standing;
 use crate::published::budget::{Budget, MOST_WRITES};
-use crate::published::head::{HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Visible};
+use crate::published::head::{
+    HEAD, Head, INLINE_BYTES, Names, Place, Summary, TopLists, Verification, Visible,
+};
 use crate::published::part::{self, PART_BYTES, Writer};
 use crate::published::slice::{Grant, Slice};
 use serde::{Deserialize, Serialize};
@@ -630,6 +633,7 @@ impl Tally {
     ) -> Result<Option<Publication>, Error> {
         self.alarm_came();
         self.begin_alarm();
+        self.forget_waiting(rows, now)?;
         if self.layout.is_moving() || self.layout.has_left() {
             return Ok(self.begin_removal(now));
         }
@@ -768,7 +772,9 @@ impl Tally {
             let range = self.pages.lines(rows, sweep.next, &mut |_, line| {
                 bytes += line.len();
                 let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
-                sweep.lists.offer(Offer::of_line(&secret, &line), now);
+                if !line.waits() {
+                    sweep.lists.offer(Offer::of_line(&secret, &line), now);
+                }
                 Ok(())
             })?;
             // An empty page costs something, too.
@@ -802,11 +808,14 @@ impl Tally {
         most: usize,
     ) -> Result<Option<Writer>, Error> {
         let mut writer = Writer::new(range);
+        let has_waiting = self.state.guard.verified.waiting > 0;
         let mut next = Some(range.start());
         while let Some(start) = next.filter(|start| range.holds(*start)) {
             let page = writer.page(|bytes| {
                 self.pages.lines(rows, start, &mut |_, line| {
-                    bytes.extend_from_slice(line);
+                    if !has_waiting || !page::one(line)?.waits() {
+                        bytes.extend_from_slice(line);
+                    }
                     Ok(())
                 })
             })?;
@@ -959,7 +968,16 @@ impl Tally {
         if let Some(lists) = &self.ranks.lists {
             self.state.publish.fades = lists.fade_at(now);
             head.lists = top_lists(lists);
+            head.names = names(lists);
+            head.fit_names();
         }
+        let verified = &self.state.guard.verified;
+        head.verification = Verification {
+            waiting: verified.waiting,
+            outage: verified
+                .outage
+                .map(|outage| (outage.since, outage.why.to_string())),
+        };
         self.publishing.next_visible = visible;
         self.state.publish.changed_since = false;
         head
@@ -1111,8 +1129,19 @@ impl Tally {
     }
 }
 
+/// What the site says of the first posts.
+fn names(lists: &Lists) -> Names {
+    let rankings = lists.all().iter().flat_map(|list| &list.periods);
+    let ranked = rankings.flat_map(|ranking| ranking.top());
+    let name = |ranked: &Ranked| match ranked.standing() {
+        Standing::Verified { title, path, .. } => Some((ranked.id.clone(), (title, path))),
+        _ => None,
+    };
+    ranked.filter_map(name).collect()
+}
+
 fn top_lists(lists: &Lists) -> Vec<TopLists> {
-    let place = |ranked: &crate::books::lists::Ranked| Place {
+    let place = |ranked: &Ranked| Place {
         post: ranked.id.clone(),
         views: ranked.score,
     };

@@ -13,6 +13,7 @@ use crate::books::tally::{Asker, Tally};
 use crate::model::owner::Owners;
 use crate::model::page::{Entry, Line, Post};
 use crate::model::place::{Key, Range, find, place};
+use crate::model::standing::Standing;
 use crate::published::head::{Adopted, Holdings, Published};
 use crate::published::part::{self, Part};
 use serde::{Deserialize, Serialize};
@@ -334,22 +335,23 @@ impl Tally {
             if !self.owns(&id) {
                 continue;
             }
-            if !self.has_room(rows, &id)? {
+            if !self.has_room(rows, &id, &theirs.standing)? {
                 left += 1;
                 continue;
             }
-            let Post { mut record, entry } = self.pages.post(rows, &id)?;
-            if entry != Entry::None {
+            let mut post = self.pages.post(rows, &id)?;
+            if post.entry != Entry::None {
                 // The owner has set it since.
                 continue;
             }
-            record.add(&theirs.record.until(now));
-            let entry = match theirs.entry {
+            post.record.add(&theirs.record.until(now));
+            post.standing = theirs.standing.or(post.standing);
+            post.entry = match theirs.entry {
                 // It may have been written since.
                 Entry::None => Entry::Unasked,
                 entry => entry,
             };
-            self.put(rows, id, Post { record, entry }, now)?;
+            self.put(rows, id, post, now)?;
         }
         self.fold_soon();
         Ok((progress, left))
@@ -408,19 +410,17 @@ impl Tally {
             let Takeover::Listing { .. } = self.state.takeover else {
                 return Ok(());
             };
-            let (Found::Count(count), Post { mut record, entry }) =
-                (*found, self.pages.post(rows, id)?)
-            else {
+            let (Found::Count(count), mut post) = (*found, self.pages.post(rows, id)?) else {
                 continue;
             };
-            if entry != Entry::None || !self.owns(id) {
+            if post.entry != Entry::None || !self.owns(id) {
                 continue;
             }
-            let has_room = self.has_room(rows, id)?;
+            let has_room = self.has_room(rows, id, &post.standing)?;
             if has_room {
-                record.set(record.total.saturating_add(count));
-                let entry = Entry::Count(count);
-                self.put(rows, id.clone(), Post { record, entry }, now)?;
+                post.record.set(post.record.total.saturating_add(count));
+                post.entry = Entry::Count(count);
+                self.put(rows, id.clone(), post, now)?;
             }
             if let Takeover::Listing { adopted, .. } = &mut self.state.takeover {
                 match has_room {
@@ -433,8 +433,13 @@ impl Tally {
         Ok(())
     }
 
-    fn has_room(&mut self, rows: &impl Rows, id: &PostId) -> Result<bool, Error> {
-        match self.admit(rows, [id], Asker::Owner) {
+    fn has_room(
+        &mut self,
+        rows: &impl Rows,
+        id: &PostId,
+        standing: &Standing,
+    ) -> Result<bool, Error> {
+        match self.admit(rows, [(id, standing)], Asker::Owner) {
             Ok(()) => Ok(true),
             Err(Error::TooManyPosts) => Ok(false),
             Err(error) => Err(error),

@@ -5,7 +5,7 @@
 //! changes wait, one write stores them. As the journal grows, pages are folded, a few at a time.
 //!
 //! ```text
-//! 0:state   State in postcard, then the newest events
+//! 0:state   State and Guard in postcard, then the newest events
 //! ```
 
 use crate::base::error::Error;
@@ -18,25 +18,25 @@ use crate::books::layout::Layout;
 use crate::books::lists::Offer;
 use crate::books::marks::{ID_SECONDS, Mark, MarkRows, Salts, Seen};
 use crate::books::members::Members;
-use crate::books::pages::Pages;
+use crate::books::pages::{Changed, Pages, Weight};
 use crate::books::publication::{PublishState, Publishing, Ranks};
 use crate::books::rows::{Rows, key};
 use crate::books::takeover::Takeover;
+use crate::books::verification::{Verified, Verifying};
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
 use crate::model::owner::Ledger;
 use crate::model::page::{Line, Post};
 use crate::model::place::Key;
-use crate::model::reason::Reason;
+use crate::model::reason::{Reason, Skipped, first};
 use crate::model::record::{Record, Records};
+use crate::model::standing::Standing;
 use serde::{Deserialize, Serialize};
 
-/// The room for posts: the bytes of their ids, and [`ROOM_PER_POST`] for each.
+/// The room for posts, each of which has a [`Weight`].
 pub(super) const ROOM: u32 = 16 << 20;
 /// The room that only the owner can fill, so that strangers never keep the owner's posts out.
 pub(super) const OWNER_ROOM: u32 = 4 << 20;
-/// The room that a post takes beside its id.
-const ROOM_PER_POST: u32 = 32;
 /// How many events are worth their rows: pages are folded when there are this many and
 /// [`EVENTS_PER_PAGE`] more for each page that they touch.
 const EVENTS_PER_FOLD: u64 = 1000;
@@ -56,8 +56,9 @@ const DROP_BYTES: usize = JOURNAL_BYTES / 2;
 const MOST_ROWS_PER_DROP: usize = 32;
 /// How long marks may stay in the journal of a busy site after they have ceased to matter.
 const BUSY_SECONDS: u32 = DAY / 4;
-/// The version of the rows' format.
-const VERSION: u8 = 2;
+/// The version of the rows' format. Version 2 has no [`Guard`].
+const VERSION: u8 = 3;
+const VERSION_WITHOUT_GUARD: u8 = 2;
 
 /// A ping that may count.
 #[derive(Clone, Copy, Debug)]
@@ -93,7 +94,8 @@ pub(super) struct State {
     pub(super) posts: u32,
     /// The room that the posts take.
     room: u32,
-    pub(super) skipped: [u64; 5],
+    #[serde(with = "first")]
+    pub(super) skipped: Skipped,
     pub(super) salts: Salts,
     journal: JournalState,
     visitors: MarkRows,
@@ -102,6 +104,16 @@ pub(super) struct State {
     marked: Option<(Time, Time)>,
     pub(super) takeover: Takeover,
     pub(super) publish: PublishState,
+    #[serde(skip)]
+    pub(super) guard: Guard,
+}
+
+/// What is stored behind the [`State`].
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Guard {
+    /// Pings of posts that the site does not have. In memory they are among `State::skipped`.
+    unknown: u64,
+    pub(super) verified: Verified,
 }
 
 impl State {
@@ -115,7 +127,7 @@ impl State {
             views: 0,
             posts: 0,
             room: 0,
-            skipped: [0; 5],
+            skipped: Skipped::default(),
             salts: Salts::new(random()),
             journal: JournalState::default(),
             visitors: MarkRows::default(),
@@ -123,7 +135,30 @@ impl State {
             marked: None,
             takeover: Takeover::Unasked,
             publish: PublishState::default(),
+            guard: Guard::default(),
         }
+    }
+
+    /// Reads it from the beginning of a row; what follows it.
+    fn read(row: &[u8]) -> Result<(Self, &[u8]), Error> {
+        let unreadable = |_| Error::Unreadable;
+        let (mut state, mut rest): (Self, _) =
+            postcard::take_from_bytes(row).map_err(unreadable)?;
+        match state.version {
+            VERSION_WITHOUT_GUARD => state.version = VERSION,
+            VERSION => (state.guard, rest) = postcard::take_from_bytes(rest).map_err(unreadable)?,
+            _ => return Err(Error::Unreadable),
+        }
+        state.skipped[Reason::Unknown as usize] = state.guard.unknown;
+        Ok((state, rest))
+    }
+
+    /// Appends it.
+    fn write(&mut self, row: Vec<u8>) -> Result<Vec<u8>, Error> {
+        let unreadable = |_| Error::Unreadable;
+        self.guard.unknown = self.skipped[Reason::Unknown as usize];
+        let row = postcard::to_extend(self, row).map_err(unreadable)?;
+        postcard::to_extend(&self.guard, row).map_err(unreadable)
     }
 }
 
@@ -143,6 +178,7 @@ pub struct Tally {
     pub(super) publishing: Publishing,
     /// What the lead knows of the other ledgers.
     pub(super) members: Members,
+    pub(super) verifying: Verifying,
     /// Whether the last attempt to take over what is in Workers KV failed.
     pub(super) takeover_failed: bool,
     /// Whether everything is to be folded, because more has changed than a few pages.
@@ -172,11 +208,7 @@ impl Tally {
             let pages = Pages::new(state.secret);
             return Ok(Self::over(state, pages, Journal::default(), layout));
         };
-        let (state, tail): (State, _) =
-            postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
-        if state.version != VERSION {
-            return Err(Error::Unreadable);
-        }
+        let (state, tail) = State::read(&bytes)?;
         let mut pages = Pages::load(state.secret, rows)?;
         let mut marks = Vec::new();
         let journal = Journal::load(state.journal, tail, rows, |number, event| {
@@ -208,6 +240,7 @@ impl Tally {
             ranks: Ranks::default(),
             publishing: Publishing::default(),
             members: Members::default(),
+            verifying: Verifying::default(),
             takeover_failed: false,
             fold_all: false,
             in_alarm: false,
@@ -261,7 +294,7 @@ impl Tally {
     fn write_state(&mut self, rows: &impl Rows) -> Result<(), Error> {
         self.state.journal = self.journal.state();
         let bytes = Vec::with_capacity(1024 + self.journal.tail().len());
-        let mut bytes = postcard::to_extend(&self.state, bytes).map_err(|_| Error::Unreadable)?;
+        let mut bytes = self.state.write(bytes)?;
         bytes.extend_from_slice(self.journal.tail());
         rows.put(&key("state"), &bytes)
     }
@@ -396,6 +429,7 @@ impl Tally {
             ids.forget_at(ID_SECONDS),
             salts.forget_at(settings.dedupe),
             self.layout.forget_at(settings.dedupe),
+            self.expiry(now.plus(EMPTYING_SECONDS)),
         ];
         due.into_iter().flatten().min()
     }
@@ -432,7 +466,7 @@ fn marks_of(event: &Event) -> MarksOfEvent {
             at, visitor, id, ..
         } => (visitor.map(|mark| (mark, *at)), id.map(|mark| (mark, *at))),
         Event::Import { at, id } => (None, Some((*id, *at))),
-        Event::Put { .. } | Event::Entry { .. } => (None, None),
+        Event::Put { .. } | Event::Entry { .. } | Event::Stand { .. } => (None, None),
     }
 }
 
@@ -485,7 +519,12 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
-        self.admit(rows, [ping.post], Asker::Anyone)?;
+        if self.pages.weight(rows, ping.post)?.is_none() {
+            if !settings.sites.is_empty() {
+                return Ok(Outcome::Unknown);
+            }
+            self.admit(rows, [(ping.post, &Standing::Open)], Asker::Anyone)?;
+        }
         let event = Event::View {
             post: ping.post.clone(),
             at: now,
@@ -493,8 +532,11 @@ impl Tally {
             id,
         };
         self.remember(marks_of(&event), settings);
-        self.state.site.view(now);
-        Ok(Outcome::Counted(self.append(rows, event, now)?))
+        let (views, waits) = self.append(rows, event, now)?;
+        if !waits {
+            self.state.site.view(now);
+        }
+        Ok(Outcome::Counted(views))
     }
 
     fn knows(&self, visitor: &Mark, now: Time, settings: &Settings) -> bool {
@@ -525,7 +567,13 @@ impl Tally {
 
     /// The views of a post.
     pub fn views(&mut self, rows: &impl Rows, post: &PostId) -> Result<u64, Error> {
-        Ok(self.pages.views(rows, post)?.unwrap_or_default())
+        let weight = self.pages.weight(rows, post)?;
+        Ok(weight.map_or(0, |weight| weight.views))
+    }
+
+    /// Who says that a post exists.
+    pub fn standing(&mut self, rows: &impl Rows, post: &PostId) -> Result<Standing, Error> {
+        Ok(self.pages.post(rows, post)?.standing)
     }
 
     /// Sets the views of a post; 0 forgets all of it. Its entry in Workers KV follows.
@@ -536,23 +584,14 @@ impl Tally {
         views: u64,
         now: Time,
     ) -> Result<(), Error> {
-        self.admit(rows, [post], Asker::Owner)?;
-        let Post { record, entry } = self.pages.post(rows, post)?;
-        let mut after = Record::default();
-        if views > 0 {
-            after = record;
-            after.set(views);
+        self.admit(rows, [(post, &Standing::Owner)], Asker::Owner)?;
+        let mut after = self.pages.post(rows, post)?;
+        match views {
+            0 => after.record = Record::default(),
+            views => after.record.set(views),
         }
-        let entry = self.entry_after_owner(entry);
-        self.put(
-            rows,
-            post.clone(),
-            Post {
-                record: after,
-                entry,
-            },
-            now,
-        )
+        self.own(&mut after);
+        self.put(rows, post.clone(), after, now)
     }
 
     /// Changes the records of many posts, all or none. An import whose `id` was taken in within a day
@@ -575,26 +614,18 @@ impl Tally {
             id.is_some_and(|id| eras.any(|salts| self.ids.has(&salts.import(id), now, ID_SECONDS)))
         };
         let records: Records = records.into_iter().filter(|record| !had(record)).collect();
-        self.admit(rows, records.iter().map(|(id, _)| id), Asker::Owner)?;
+        let posts = records.iter().map(|(id, _)| (id, &Standing::Owner));
+        self.admit(rows, posts, Asker::Owner)?;
         for (id, imported) in records {
-            let Post { record, entry } = self.pages.post(rows, &id)?;
-            let mut after = record;
+            let mut after = self.pages.post(rows, &id)?;
             let imported = imported.until(now);
             match mode {
-                Mode::Add => after.add(&imported),
-                Mode::Replace => after = imported,
-                Mode::Max => after.merge(&imported),
+                Mode::Add => after.record.add(&imported),
+                Mode::Replace => after.record = imported,
+                Mode::Max => after.record.merge(&imported),
             }
-            let entry = self.entry_after_owner(entry);
-            self.put(
-                rows,
-                id,
-                Post {
-                    record: after,
-                    entry,
-                },
-                now,
-            )?;
+            self.own(&mut after);
+            self.put(rows, id, after, now)?;
         }
         if let Some(id) = mark {
             self.journal.append(&Event::Import { at: now, id })?;
@@ -605,13 +636,22 @@ impl Tally {
         Ok(true)
     }
 
+    /// The owner has set the views of a post. One without views is forgotten.
+    fn own(&self, post: &mut Post) {
+        post.entry = self.entry_after_owner(post.entry);
+        let standing = std::mem::take(&mut post.standing);
+        if post.record.total > 0 {
+            post.standing = standing.owned();
+        }
+    }
+
     /// The posts of the page that holds the place `from`, those that have views, and the place at which
     /// the next page begins.
     pub fn export(&mut self, rows: &impl Rows, from: u64) -> Result<(Records, Option<u64>), Error> {
         let mut posts = Vec::new();
         let range = self.pages.lines(rows, from, &mut |_, line| {
             let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
-            if line.total > 0 {
+            if line.total > 0 && !line.waits() {
                 posts.push((PostId::parse(line.id.to_owned())?, line.record()?));
             }
             Ok(())
@@ -627,42 +667,53 @@ impl Tally {
         after: Post,
         now: Time,
     ) -> Result<(), Error> {
-        let before = self.pages.post(rows, &post)?.record;
-        self.state.site.subtract(&before);
-        self.state.site.add(&after.record);
-        let Post { record, entry } = after;
-        let event = Event::Put {
-            post,
-            record,
-            entry,
-        };
-        self.append(rows, event, now).map(drop)
+        let before = self.pages.post(rows, &post)?;
+        if !before.standing.is_waiting() {
+            self.state.site.subtract(&before.record);
+        }
+        if !after.standing.is_waiting() {
+            self.state.site.add(&after.record);
+        }
+        self.append(rows, Event::put(post, after), now).map(drop)
     }
 
-    /// Changes a post by an event, which the journal keeps; its views after it.
+    /// Changes a post by an event, which the journal keeps; its views after it, and whether it waits.
     pub(super) fn append(
         &mut self,
         rows: &impl Rows,
         event: Event,
         now: Time,
-    ) -> Result<u64, Error> {
+    ) -> Result<(u64, bool), Error> {
         let Some(id) = event.post().cloned() else {
-            return Ok(0);
+            return Ok((0, false));
         };
         let number = self.journal.next();
         let changed = self.pages.apply(rows, &id, number, &event)?;
-        let (before, post) = (changed.before, changed.post);
-        let after = (!post.is_empty()).then_some(post.record.total);
+        let Changed {
+            before,
+            after,
+            post,
+        } = changed;
         let total = post.record.total;
         let (entry, times) = (post.entry, post.times()?);
-        let posts = |views: Option<u64>| u32::from(views.is_some_and(|views| views > 0));
-        let views = |views: Option<u64>| u128::from(views.unwrap_or_default());
-        let room = |views: Option<u64>| views.map_or(0, |_| room_of(&id));
+        let verified = &mut self.state.guard.verified;
+        verified.weigh(before, after);
+        // One that waits is shown nowhere.
+        let shown = |weight: Option<Weight>| weight.filter(|weight| !weight.waits);
+        let waits = after.is_some_and(|weight| weight.waits);
+        let (before, after) = (shown(before), shown(after));
+        let posts = |weight: Option<Weight>| u32::from(weight.is_some_and(|one| one.views > 0));
+        let views = |weight: Option<Weight>| weight.map_or(0, |one| u128::from(one.views));
+        let room = |weight: Option<Weight>| weight.map_or(0, |one| one.room);
         let state = &mut self.state;
         state.posts = (state.posts + posts(after)).saturating_sub(posts(before));
         state.views = (state.views + views(after)).saturating_sub(views(before));
         state.room = (state.room + room(after)).saturating_sub(room(before));
         let place = self.pages.place(&id);
+        self.journal.append(&event)?;
+        if waits {
+            return Ok((total, true));
+        }
         // Readers do not ask for entries.
         if !matches!(event, Event::Entry { .. }) {
             state.publish.touch(place, now);
@@ -675,15 +726,15 @@ impl Tally {
             times: &times,
         };
         self.ranks.offer(offer, now);
-        self.journal.append(&event)?;
-        Ok(total)
+        Ok((total, false))
     }
 
-    /// Refuses posts that there is no room for, before anything has changed.
+    /// Refuses posts, with the standing that each is to have, that there is no room for, before anything has
+    /// changed.
     pub(super) fn admit<'a>(
         &mut self,
         rows: &impl Rows,
-        posts: impl IntoIterator<Item = &'a PostId>,
+        posts: impl IntoIterator<Item = (&'a PostId, &'a Standing)>,
         asker: Asker,
     ) -> Result<(), Error> {
         let most = match asker {
@@ -691,12 +742,12 @@ impl Tally {
             Asker::Owner => ROOM + OWNER_ROOM,
         };
         let mut room = self.state.room;
-        for id in posts {
-            if self.pages.views(rows, id)?.is_none() {
-                room = room.saturating_add(room_of(id));
-                if room > most {
-                    return Err(Error::TooManyPosts);
-                }
+        for (id, standing) in posts {
+            let before = self.pages.weight(rows, id)?.map_or(0, |weight| weight.room);
+            let more = Weight::of(id, 0, standing).room.saturating_sub(before);
+            room = room.saturating_add(more);
+            if more > 0 && room > most {
+                return Err(Error::TooManyPosts);
             }
         }
         Ok(())
@@ -734,6 +785,9 @@ impl Tally {
         let Self { pages, ranks, .. } = self;
         let secret = *pages.secret();
         pages.changes(rows, start, |id, post| {
+            if post.standing.is_waiting() {
+                return Ok(());
+            }
             let times = post.times()?;
             ranks.offer(Offer::of_post(&secret, id.as_str(), post, &times), now);
             Ok(())
@@ -750,8 +804,4 @@ impl Tally {
         self.state.publish.lists = self.ranks.save(rows, self.state.publish.lists)?;
         Ok(())
     }
-}
-
-fn room_of(id: &PostId) -> u32 {
-    ROOM_PER_POST + id.as_str().len() as u32
 }

@@ -2,11 +2,14 @@
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
+use crate::base::site::Site;
 use crate::base::time::{Day, Time};
 use crate::model::page::Line;
 use crate::model::reason::Reason;
 use crate::model::record::{Period, Record};
-use crate::published::head::{Place, Published};
+use crate::published::head::{Names, Place, Published, Verification};
+use crate::verify::address::lengthen;
+use crate::verify::verdict::Verdict;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -61,6 +64,37 @@ struct PostViews<'a> {
     views: u64,
 }
 
+/// What the site's page says of a post.
+pub fn verified(post: &PostId, verdict: &Verdict, sites: &[Site]) -> String {
+    let (title, url, reason) = match verdict {
+        Verdict::Real { title, path } => (Some(&**title), lengthen(sites, path), None),
+        Verdict::NotReal(why) => (None, None, Some(why.to_string())),
+        Verdict::Unreachable(why) => {
+            let reason = format!("the site cannot be read: {why}");
+            (None, None, Some(reason))
+        }
+    };
+    json(&PostVerified {
+        post: post.as_str(),
+        verified: title.is_some(),
+        title: title.filter(|title| !title.is_empty()),
+        url,
+        reason,
+    })
+}
+
+#[derive(Serialize)]
+struct PostVerified<'a> {
+    post: &'a str,
+    verified: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
 /// The views of several posts, in the order that they were asked in.
 pub fn posts(posts: &[PostId], known: &[Known]) -> String {
     let views = Map(posts
@@ -76,11 +110,18 @@ struct Posts<'a> {
     views: Map<'a>,
 }
 
-/// The most viewed posts of a period, of which `list` holds the first.
-pub fn top(period: Period, limit: u32, list: &[Place]) -> String {
-    let posts = list.iter().take(limit as usize).map(|place| PostViews {
-        post: &place.post,
-        views: place.views,
+/// The most viewed posts of a period, of which `list` holds the first, with what the sites say of them.
+pub fn top(period: Period, limit: u32, list: &[Place], names: &Names, sites: &[Site]) -> String {
+    let posts = list.iter().take(limit as usize).map(|place| {
+        // Without a site nothing is known to be there.
+        let name = names.get(&place.post).filter(|_| !sites.is_empty());
+        let title = name.map(|(title, _)| &**title);
+        NamedViews {
+            post: &place.post,
+            views: place.views,
+            title: title.filter(|title| !title.is_empty()),
+            url: name.and_then(|(_, path)| lengthen(sites, path)),
+        }
     });
     json(&Top {
         period: period.name(),
@@ -91,7 +132,17 @@ pub fn top(period: Period, limit: u32, list: &[Place]) -> String {
 #[derive(Serialize)]
 struct Top<'a> {
     period: &'a str,
-    posts: Vec<PostViews<'a>>,
+    posts: Vec<NamedViews<'a>>,
+}
+
+#[derive(Serialize)]
+struct NamedViews<'a> {
+    post: &'a str,
+    views: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    title: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    url: Option<String>,
 }
 
 /// The views by day of a post, or of the site.
@@ -121,7 +172,7 @@ struct DayViews {
 }
 
 /// The totals. `refused`: since when another deployment would publish in the same namespace.
-pub fn stats(published: &Published, refused: Option<Time>, now: Time) -> String {
+pub fn stats(published: &Published, refused: Option<Time>, sites: &[Site], now: Time) -> String {
     let summary = &published.head.summary;
     let is_published = summary.published > Time::default();
     let count = |reason: Reason| (reason.name(), summary.skipped[usize::from(reason.number())]);
@@ -141,11 +192,39 @@ pub fn stats(published: &Published, refused: Option<Time>, now: Time) -> String 
         oldest: is_published.then(|| summary.oldest.to_string()),
         ledgers: Some(published.count()).filter(|ledgers| *ledgers > 1),
         refused: refused.map(|since| since.to_string()),
+        site: site_stats(&published.head.verification, sites),
+    })
+}
+
+/// How the sites are read, where there are any.
+fn site_stats<'a>(verification: &'a Verification, sites: &'a [Site]) -> Option<SiteStats<'a>> {
+    let outage = verification.outage.as_ref();
+    (!sites.is_empty()).then(|| SiteStats {
+        urls: sites.iter().map(Site::url).collect(),
+        waiting: verification.waiting,
+        unreadable: outage.map(|(since, why)| OutageStats {
+            since: since.to_string(),
+            why,
+        }),
     })
 }
 
 #[derive(Serialize)]
-struct Stats {
+struct SiteStats<'a> {
+    urls: Vec<String>,
+    waiting: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unreadable: Option<OutageStats<'a>>,
+}
+
+#[derive(Serialize)]
+struct OutageStats<'a> {
+    since: String,
+    why: &'a str,
+}
+
+#[derive(Serialize)]
+struct Stats<'a> {
     views: u64,
     posts: u32,
     not_counted: Map<'static>,
@@ -157,6 +236,8 @@ struct Stats {
     ledgers: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<SiteStats<'a>>,
 }
 
 #[derive(Serialize)]

@@ -4,6 +4,7 @@ use crate::base::count::Amount;
 use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
+use crate::base::percent;
 use crate::base::settings::Read;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
@@ -69,6 +70,8 @@ pub enum Owner {
     Export(Format),
     /// Take records from the body.
     Import(Import),
+    /// Look for a post on the site, at a path if one is given.
+    Verify(PostId, Option<String>),
 }
 
 /// How records are taken in.
@@ -123,6 +126,14 @@ pub fn is_of_views(url: &str) -> bool {
     Target::of(url).is_of_views()
 }
 
+/// The path of the page that a ping is from, where it says so. `url` is absolute.
+pub fn page_of_ping(url: &str) -> Option<String> {
+    // One that cannot be read names no page.
+    Target::of(url)
+        .one("at")
+        .unwrap_or_else(|_| Some(String::new()))
+}
+
 impl Views {
     /// What is read, if anything is.
     pub fn read(&self) -> Option<Read> {
@@ -161,7 +172,8 @@ impl Views {
             (_, "/views" | "/top" | "/history" | "/stats" | "/health" | "/export") => {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
-            (_, "/import") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
+            ("POST", "/verify") => Ok(Views::Owner(target.verify())),
+            (_, "/import" | "/verify") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
             ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
             _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
             ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
@@ -249,7 +261,7 @@ impl Target<'_> {
         path.starts_with("/views/")
             || self.is_badge()
             || [
-                "/views", "/top", "/history", "/stats", "/health", "/export", "/import",
+                "/views", "/top", "/history", "/stats", "/health", "/export", "/import", "/verify",
             ]
             .contains(&path)
     }
@@ -305,6 +317,11 @@ impl Target<'_> {
         self.one("id")?.map(PingId::parse).transpose()
     }
 
+    fn verify(&self) -> Result<Owner, Error> {
+        let post = self.posts_at_most(1)?.pop().ok_or(Error::MissingPost)?;
+        Ok(Owner::Verify(post, self.one("at")?))
+    }
+
     fn number(&self, key: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, Error> {
         let error = if key == "limit" {
             Error::InvalidLimit
@@ -351,19 +368,7 @@ impl Target<'_> {
 
 /// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
 fn decode(text: &str) -> Result<String, Error> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let mut digit = || rest.next().and_then(|digit| char::from(digit).to_digit(16));
-                let (high, low) = digit().zip(digit()).ok_or(Error::InvalidEncoding)?;
-                (high * 16 + low) as u8
-            }
-            _ => byte,
-        });
-    }
-    String::from_utf8(bytes).map_err(|_| Error::InvalidEncoding)
+    percent::decode(text).ok_or(Error::InvalidEncoding)
 }
 
 /// Resolves `.` and `..` and turns `\` into `/`, as the `URL` class does

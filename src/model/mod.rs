@@ -7,3 +7,4 @@ pub mod page;
 pub mod place;
 pub mod reason;
 pub mod record;
+pub mod standing;

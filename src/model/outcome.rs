@@ -7,14 +7,17 @@ pub enum Outcome {
     Counted(u64),
     /// It was a repeat; the count stays.
     Repeat(u64),
+    /// It was not counted yet: nobody knows whether the site has the post.
+    Unknown,
 }
 
 impl Outcome {
-    /// As RPC carries it: the count, or -1 less the count for a repeat.
+    /// As RPC carries it: the count, or -1 less the count for a repeat. An unknown post has no number.
     pub fn number(self) -> f64 {
         match self {
             Outcome::Counted(views) => views as f64,
             Outcome::Repeat(views) => -1.0 - views as f64,
+            Outcome::Unknown => f64::NAN,
         }
     }
 

@@ -7,6 +7,7 @@
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::model::record::{Record, Times, varint};
+use crate::model::standing::Standing;
 use serde::{Deserialize, Serialize};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -18,6 +19,8 @@ pub struct Post {
     pub record: Record,
     /// Its entry in Workers KV.
     pub entry: Entry,
+    /// Who says that it exists.
+    pub standing: Standing,
 }
 
 /// A post's own entry in Workers KV.
@@ -51,15 +54,23 @@ impl Entry {
 impl Post {
     /// Whether there is anything to store.
     pub fn is_empty(&self) -> bool {
-        self.record == Record::default() && matches!(self.entry, Entry::None | Entry::Foreign)
+        self.record == Record::default()
+            && matches!(self.entry, Entry::None | Entry::Foreign)
+            && self.standing == Standing::Open
     }
 
-    /// Its hours and days, as a [`Line`] has them.
+    /// Its hours and days, and its standing behind them, as a [`Line`] has them.
     pub fn times(&self) -> Result<Vec<u8>, Error> {
         let Record { hours, days, .. } = &self.record;
-        match hours.is_empty() && days.is_empty() {
-            true => Ok(Vec::new()),
-            false => postcard::to_extend(&(hours, days), Vec::new()).map_err(|_| Error::Unreadable),
+        let is_open = self.standing == Standing::Open;
+        if hours.is_empty() && days.is_empty() && is_open {
+            return Ok(Vec::new());
+        }
+        let unreadable = |_| Error::Unreadable;
+        let times = postcard::to_extend(&(hours, days), Vec::new()).map_err(unreadable)?;
+        match is_open {
+            true => Ok(times),
+            false => postcard::to_extend(&self.standing, times).map_err(unreadable),
         }
     }
 }
@@ -73,12 +84,14 @@ pub struct Line<'a> {
     pub total: u64,
     /// Its entry in Workers KV.
     pub entry: Entry,
-    /// Its hours and days, to be read by [`Times`] or [`Line::record`]; empty where there are none.
+    /// Its hours and days, to be read by [`Times`] or [`Line::record`], and behind them its standing, unless
+    /// it is open; empty where there is nothing of these.
     pub times: &'a [u8],
 }
 
-/// A line has at most so many bytes: an id of 512, and 24 hours and 30 days with the largest counts.
-pub const MAX_LINE_BYTES: usize = 1100;
+/// A line has at most so many bytes: an id of 512, 24 hours and 30 days with the largest counts, and the
+/// longest standing.
+pub const MAX_LINE_BYTES: usize = 1100 + Standing::MAX_BYTES;
 
 impl Line<'_> {
     /// The views of the last day, week and month.
@@ -99,11 +112,26 @@ impl Line<'_> {
         })
     }
 
+    /// Who says that the post exists.
+    pub fn standing(&self) -> Result<Standing, Error> {
+        match Times(self.times).rest() {
+            [] => Ok(Standing::Open),
+            rest => postcard::from_bytes(rest).map_err(|_| Error::Unreadable),
+        }
+    }
+
+    /// Whether the post waits to be verified, and is shown nowhere.
+    pub fn waits(&self) -> bool {
+        // The number of the variant; the texts behind it are not needed.
+        Times(self.times).rest().first() == Some(&2)
+    }
+
     /// The post.
     pub fn post(&self) -> Result<Post, Error> {
         Ok(Post {
             record: self.record()?,
             entry: self.entry,
+            standing: self.standing()?,
         })
     }
 }
@@ -132,6 +160,11 @@ pub fn read(mut bytes: &[u8]) -> impl Iterator<Item = Result<Line<'_>, Error>> {
         bytes = line.as_ref().map_or(&[], |(_, rest)| rest);
         Some(line.map(|(line, _)| line).map_err(|_| Error::Unreadable))
     })
+}
+
+/// Reads one line.
+pub fn one(line: &[u8]) -> Result<Line<'_>, Error> {
+    postcard::from_bytes(line).map_err(|_| Error::Unreadable)
 }
 
 /// The line of a post, if it has one. Lines before it are walked by their lengths: to read all of each takes

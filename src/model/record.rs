@@ -314,6 +314,20 @@ impl Times<'_> {
     }
 }
 
+impl<'a> Times<'a> {
+    /// What is written behind the hours and days.
+    pub fn rest(self) -> &'a [u8] {
+        let mut rest = self.0;
+        let mut all = || {
+            each(&mut rest, |_, _| {})?;
+            each(&mut rest, |_, _| {})
+        };
+        // Empty where there are none.
+        let _ = all();
+        rest
+    }
+}
+
 enum Bucket {
     Hour(u32, u64),
     Day(u32, u64),

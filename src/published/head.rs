@@ -1,8 +1,8 @@
 //! The head of what is published: the totals, the top lists, and where the posts are.
 //!
 //! ```text
-//! :head                  this, in postcard; a small site's posts follow as one part, or where a site has
-//!                        more than one ledger, the holdings of the others
+//! :head                  this, in postcard, and More where there is more; a small site's posts follow as
+//!                        one part, or where a site has more than one ledger, the holdings of the others
 //! :page:9f3a01c7:0110    crate::published::part, the posts of a range of a large site
 //! :owner                 the deployment that publishes here, 32 hexadecimal digits
 //! :refused               where another deployment would publish here, too: when it found that, in
@@ -16,10 +16,12 @@ use crate::base::limits::{MAX_LEDGERS, MAX_LIMIT};
 use crate::base::time::Time;
 use crate::model::owner::Owners;
 use crate::model::place::{Key, Range, find, place};
+use crate::model::reason::{Reason, Skipped, first};
 use crate::model::record::{Period, Record};
 use crate::published::budget::Budget;
 use crate::published::part::{self, Part};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 /// The key of the head in Workers KV.
@@ -39,6 +41,8 @@ pub const INLINE_BYTES: usize = 768 << 10;
 /// unreadable.
 const VERSION: u8 = 2;
 const VERSION_OF_MORE: u8 = 3;
+/// What is added to the version where [`More`] follows the head.
+const WITH_MORE: u8 = 2;
 
 /// What is published of the whole site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +56,8 @@ pub struct Summary {
     /// How many posts have views.
     pub posts: u32,
     /// What was not counted, by [`crate::model::reason::Reason`].
-    pub skipped: [u64; 5],
+    #[serde(with = "first")]
+    pub skipped: Skipped,
     /// The writes of the day, those of this publication included.
     pub budget: Budget,
     /// The most writes of a day.
@@ -174,6 +179,35 @@ pub struct Head {
     /// Where the posts of the other ledgers are.
     #[serde(skip)]
     pub others: Vec<Holdings>,
+    /// What the site says of posts in the lists.
+    #[serde(skip)]
+    pub names: Names,
+    /// How the site is read that says which posts exist.
+    #[serde(skip)]
+    pub verification: Verification,
+}
+
+/// Titles and paths by post, as [`crate::model::standing::Standing`] has them.
+pub type Names = BTreeMap<String, (String, String)>;
+/// The most bytes of [`Names`].
+const NAMES_BYTES: usize = 512 << 10;
+
+/// How the site is read that says which posts exist.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// How many posts wait until it can be read.
+    pub waiting: u32,
+    /// Since when it cannot be read, and why.
+    pub outage: Option<(Time, String)>,
+}
+
+/// What a head tells beside what the oldest readers know.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct More {
+    /// Pings of posts that the site does not have.
+    unknown: u64,
+    names: Names,
+    verification: Verification,
 }
 
 impl Head {
@@ -188,14 +222,47 @@ impl Head {
         }
     }
 
-    /// Writes it.
-    pub fn write(&self) -> Result<Vec<u8>, Error> {
+    /// Writes it. What an older reader knows is written as before.
+    pub fn write(mut self) -> Result<Vec<u8>, Error> {
         let unreadable = |_| Error::Unreadable;
-        let bytes = postcard::to_extend(self, Vec::new()).map_err(unreadable)?;
-        match self.version {
+        let more = Some(self.more()).filter(|more| *more != More::default());
+        let version = self.version;
+        self.version += more.as_ref().map_or(0, |_| WITH_MORE);
+        let mut bytes = postcard::to_extend(&self, Vec::new()).map_err(unreadable)?;
+        if let Some(more) = more {
+            bytes = postcard::to_extend(&more, bytes).map_err(unreadable)?;
+        }
+        match version {
             VERSION_OF_MORE => postcard::to_extend(&self.others, bytes).map_err(unreadable),
             _ => Ok(bytes),
         }
+    }
+
+    /// What is written behind it.
+    pub fn more(&self) -> More {
+        More {
+            unknown: self.summary.skipped[Reason::Unknown as usize],
+            names: self.names.clone(),
+            verification: self.verification.clone(),
+        }
+    }
+
+    /// Takes in what was written behind it.
+    pub fn take(&mut self, more: More) {
+        self.summary.skipped[Reason::Unknown as usize] = more.unknown;
+        self.names = more.names;
+        self.verification = more.verification;
+    }
+
+    /// Keeps the names of posts that are in the lists, as many as fit.
+    pub fn fit_names(&mut self) {
+        let lists = self.lists.iter().flat_map(|list| &list.periods);
+        let listed: BTreeSet<&str> = lists.flatten().map(|place| &*place.post).collect();
+        let mut bytes = 0;
+        self.names.retain(|post, (title, path)| {
+            bytes += post.len() + title.len() + path.len();
+            bytes <= NAMES_BYTES && listed.contains(&**post)
+        });
     }
 
     /// Adds what another ledger has, which is the next.
@@ -212,6 +279,13 @@ impl Head {
             if let Some(theirs) = other.lists.iter().find(same) {
                 list.add(theirs);
             }
+        }
+        self.names.append(&mut other.names.clone());
+        self.fit_names();
+        let Verification { waiting, outage } = &mut self.verification;
+        *waiting = waiting.saturating_add(other.verification.waiting);
+        if outage.is_none() {
+            outage.clone_from(&other.verification.outage);
         }
     }
 }
@@ -263,10 +337,16 @@ pub enum Where<'a> {
 impl Published {
     /// Reads a head; [`Error::Unreadable`] where it is none.
     pub fn read(bytes: Vec<u8>) -> Result<Self, Error> {
-        let (mut head, rest): (Head, _) =
+        let (mut head, mut rest): (Head, _) =
             postcard::take_from_bytes(&bytes).map_err(|_| Error::Unreadable)?;
         if head.lists.is_empty() {
             return Err(Error::Unreadable);
+        }
+        if head.version >= VERSION + WITH_MORE {
+            let (more, after) = postcard::take_from_bytes(rest).map_err(|_| Error::Unreadable)?;
+            head.take(more);
+            head.version -= WITH_MORE;
+            rest = after;
         }
         match head.version {
             VERSION if head.parts.is_empty() => {

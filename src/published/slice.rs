@@ -47,18 +47,26 @@ impl Slice {
             let Head { summary, .. } = &slice.head;
             (summary.site.clone(), summary.posts, summary.skipped)
         };
-        self.head.parts != other.head.parts
+        self.head.more() != other.head.more()
+            || self.head.parts != other.head.parts
             || self.head.lists != other.head.lists
             || what(self) != what(other)
     }
 
     /// Writes it.
     pub fn write(&self) -> Result<Vec<u8>, Error> {
-        postcard::to_extend(self, Vec::new()).map_err(|_| Error::Unreadable)
+        let bytes = postcard::to_extend(self, Vec::new()).map_err(|_| Error::Unreadable)?;
+        postcard::to_extend(&self.head.more(), bytes).map_err(|_| Error::Unreadable)
     }
 
     /// Reads it; [`Error::Unreadable`] where it is none.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
-        postcard::from_bytes(bytes).map_err(|_| Error::Unreadable)
+        let (mut slice, rest): (Self, _) =
+            postcard::take_from_bytes(bytes).map_err(|_| Error::Unreadable)?;
+        // A ledger that runs an older version for another moment says no more.
+        slice
+            .head
+            .take(postcard::from_bytes(rest).unwrap_or_default());
+        Ok(slice)
     }
 }

@@ -15,12 +15,18 @@
 //! Over RPC it answers, with an error of a built-in class where it cannot:
 //!
 //! ```text
-//! ping(post, id, address, agent)   Outcome::number
+//! ping(post, id, address, agent)   Outcome::number; [that, an address or nothing] where the post's page is to be
+//!                                  read again; `true` where nothing was counted, because nobody knows whether
+//!                                  the site has the post
 //! skip(reason, pings, post)        the post's views, 0 without a post
 //! pings([post, id, address, agent, reason, …])
 //!                                  of each ping what `ping`, or with a reason `skip`, answers; an error
 //!                                  that is its own; or `undefined` where it was left alone, because
 //!                                  something has to be waited for: it is to be sent by itself
+//! claim(post, address)             a Claim (crate::books::verification), as its number: what is to be done
+//!                                  about a post of which `ping` has answered `true`
+//! judged(post, address, verdict)   whether the post is known now; verdict: a Verdict in postcard
+//! address(post)                    [the address of its page, where it is known]
 //! set(post, views)                 nothing; 0 forgets the post
 //! exported(ledgers, format, cursor)
 //!                                  [text, the cursor of what follows], see crate::http::portable; the
@@ -62,6 +68,7 @@ use crate::edge::platform::rpc::{self, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
+use crate::model::outcome::Outcome;
 use crate::model::owner::LEAD;
 use crate::model::page::Entry;
 use crate::model::place::Key;
@@ -69,6 +76,7 @@ use crate::model::reason::Reason;
 use crate::model::record::Records;
 use crate::published::head::{HEAD, OWNER, Published, REFUSED};
 use crate::published::part::Part;
+use crate::verify::verdict::Verdict;
 use std::cell::{Cell, RefCell, RefMut};
 use std::fmt::Write;
 use std::rc::Rc;
@@ -154,6 +162,43 @@ impl Ledger {
                 inner.is_readable(post)?;
             }
             inner.skip(reason, pings, post.as_ref())
+        })
+    }
+
+    /// Whether somebody is to read the page of a post that was never seen: a [`Claim`] as its number.
+    pub fn claim(&self, post: String, address: String) -> Result<JsValue, JsValue> {
+        let post = PostId::parse(post).map_err(to_js)?;
+        self.inner.after_adoption(Some(post.clone()), move |inner| {
+            let settings = &inner.settings;
+            let claim = inner
+                .attempt(|tally, rows, now| tally.claim(rows, &post, &address, settings, now))?;
+            Ok((claim as u8).into())
+        })
+    }
+
+    /// Takes in what that page says, a [`Verdict`]; whether the post is known now.
+    pub fn judged(
+        &self,
+        post: String,
+        address: String,
+        verdict: Vec<u8>,
+    ) -> Result<JsValue, JsValue> {
+        let post = PostId::parse(post).map_err(to_js)?;
+        let verdict: Verdict = rpc::read(&verdict).map_err(to_js)?;
+        self.inner.after_adoption(Some(post.clone()), move |inner| {
+            inner.is_readable(&post)?;
+            inner.judge(&post, &address, verdict).map(Into::into)
+        })
+    }
+
+    /// The address of a post's page, where it is known.
+    pub fn address(&self, post: String) -> Result<JsValue, JsValue> {
+        let post = PostId::parse(post).map_err(to_js)?;
+        self.inner.after_adoption(Some(post.clone()), move |inner| {
+            let settings = &inner.settings;
+            let address = inner.attempt(|tally, rows, _| tally.address(rows, &post, settings))?;
+            // A string alone names a ledger.
+            Ok(Array::of1(&address.into()).into())
         })
     }
 
@@ -501,9 +546,29 @@ impl Inner {
             visitor: sent.visitor(),
         };
         let settings = &self.settings;
-        let outcome =
-            self.change(|tally, rows, now| tally.ping(rows, ping, settings, now, random))?;
-        Ok(outcome.number().into())
+        let (outcome, check) = self.change(|tally, rows, now| {
+            let outcome = tally.ping(rows, ping, settings, now, random)?;
+            Ok((outcome, tally.check(&sent.post, settings, now)))
+        })?;
+        Ok(match (outcome, check) {
+            (Outcome::Unknown, _) => JsValue::TRUE,
+            (outcome, None) => outcome.number().into(),
+            (outcome, Some(page)) => Array::of2(&outcome.number().into(), &page.into()).into(),
+        })
+    }
+
+    /// Takes in what a page says of a post, and logs where the site cannot be read any more.
+    fn judge(&self, post: &PostId, address: &str, verdict: Verdict) -> Result<bool, Error> {
+        let settings = &self.settings;
+        let (known, begins) = self.change(|tally, rows, now| {
+            let before = tally.outage();
+            let known = tally.judged(rows, post, address, verdict, settings, now)?;
+            Ok((known, tally.outage().filter(|_| before.is_none())))
+        })?;
+        if let Some(outage) = begins {
+            worker::console_error!("ledger: the site cannot be read: {}", outage.why);
+        }
+        Ok(known)
     }
 
     /// Notes pings that do not count; the views of `post`.

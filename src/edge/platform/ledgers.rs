@@ -44,6 +44,8 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     pub fn skip(this: &Stub, reason: u8, pings: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
+    pub fn address(this: &Stub, post: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
     pub fn set(this: &Stub, post: &str, views: f64) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     pub fn exported(

@@ -111,7 +111,9 @@ fn because(error: Error) -> Option<(&'static str, &'static str)> {
         Error::CountingOff => Some(("Allow", "HEAD")),
         Error::Unauthorized => Some(("WWW-Authenticate", "Bearer")),
         // The period of the rate limit in `wrangler.toml`.
-        Error::TooManyPings | Error::Adopting | Error::Moving => Some(("Retry-After", "60")),
+        Error::TooManyPings | Error::TooManyNewPosts | Error::Adopting | Error::Moving => {
+            Some(("Retry-After", "60"))
+        }
         _ => None,
     }
 }

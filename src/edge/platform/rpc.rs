@@ -9,7 +9,7 @@ use worker::js_sys::{self, RangeError, TypeError, Uint8Array};
 use worker::web_sys::console;
 
 /// The errors that an object answers with. Each is known again by its sentence.
-const CARRIED: [Error; 11] = [
+const CARRIED: [Error; 12] = [
     Error::OutOfRange,
     Error::NotACount,
     Error::InvalidAmount,
@@ -17,6 +17,7 @@ const CARRIED: [Error; 11] = [
     Error::InvalidId,
     Error::InvalidFormat,
     Error::TooManyPosts,
+    Error::TooManyNewPosts,
     Error::Adopting,
     Error::Moving,
     Error::Unreadable,
@@ -28,7 +29,9 @@ const CARRIED: [Error; 11] = [
 pub fn to_js(error: Error) -> JsValue {
     let message = error.to_string();
     match error {
-        Error::OutOfRange | Error::TooManyPosts => RangeError::new(&message).into(),
+        Error::OutOfRange | Error::TooManyPosts | Error::TooManyNewPosts => {
+            RangeError::new(&message).into()
+        }
         Error::InvalidAmount | Error::NotACount | Error::InvalidPost => {
             TypeError::new(&message).into()
         }

@@ -5,7 +5,7 @@ use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::base::limits::MAX_LEDGERS;
 use crate::base::time::Time;
-use crate::edge::platform::ledgers::{Ledgers, answer, ledgers, stub};
+use crate::edge::platform::ledgers::{Ledgers, Stub, answer, ledgers, stub};
 use crate::edge::platform::rpc::{self, from_js};
 use crate::http::portable::Format;
 use crate::model::mode::Mode;
@@ -17,6 +17,7 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::{Array, JsString, Promise};
+use worker::web_sys::Request;
 
 /// A ping, as the ledger is told of it.
 pub struct Ping<'a> {
@@ -37,7 +38,7 @@ impl Ping<'_> {
     /// [`outcome_of`] reads.
     ///
     /// Nothing is asked twice: a view whose answer was lost may have counted.
-    pub fn send(self, owner: Ledger, env: &Env, context: &Context) -> Promise {
+    pub fn send(self, owner: Ledger, request: &Request, env: &Env, context: &Context) -> Promise {
         let ping = Array::of5(
             self.post,
             &self.id.map(PingId::as_str).into(),
@@ -47,7 +48,7 @@ impl Ping<'_> {
         );
         NAMES.with(|names| {
             let name = &names[usize::from(owner)];
-            ping_ledger(&ledgers(env), name, &ping, context)
+            ping_ledger(&ledgers(env), name, &ping, context, request, env)
         })
     }
 }
@@ -59,8 +60,11 @@ thread_local! {
 }
 
 /// Reads what a ping came to. Of one that was known not to count, [`Outcome::Counted`] has the views as they
-/// are.
+/// are. [`Outcome::Unknown`] is of a post that the site does not have.
 pub fn outcome_of(answer: JsValue) -> Result<Outcome, Error> {
+    if answer == JsValue::FALSE {
+        return Ok(Outcome::Unknown);
+    }
     let number = answer.as_f64().ok_or_else(|| from_js(answer))?;
     Ok(Outcome::from_number(number))
 }
@@ -90,15 +94,30 @@ impl Client {
         answer(lead.skip(reason.number(), pings)).await.map(drop)
     }
 
-    /// Sets a post's views; 0 forgets it. A ledger that does not own the post has done nothing, and names
-    /// another one.
+    /// Sets a post's views; 0 forgets it.
     pub async fn set(&self, post: &PostId, views: u64) -> Result<(), Error> {
+        let set = |ledger: &Stub| ledger.set(post.as_str(), views as f64);
+        self.ask_owner(post, set).await.map(drop)
+    }
+
+    /// The address of a post's page, where it is known.
+    pub async fn address(&self, post: &PostId) -> Result<Option<String>, Error> {
+        let address = |ledger: &Stub| ledger.address(post.as_str());
+        let told: Array = self.ask_owner(post, address).await?.unchecked_into();
+        Ok(told.get(0).as_string())
+    }
+
+    /// What the owner of a post answers. A ledger that does not own it has done nothing, and names another one.
+    async fn ask_owner(
+        &self,
+        post: &PostId,
+        ask: impl Fn(&Stub) -> Result<Promise, JsValue>,
+    ) -> Result<JsValue, Error> {
         let mut owner = self.owners.of_post(post);
         for _ in 0..MOST_HOPS {
-            let ledger = stub(&self.env, owner)?;
-            let told = answer(ledger.set(post.as_str(), views as f64)).await?;
+            let told = answer(ask(&stub(&self.env, owner)?)).await?;
             match told.as_string().and_then(|name| name.parse().ok()) {
-                None => return Ok(()),
+                None => return Ok(told),
                 Some(other) => owner = other,
             }
         }
@@ -201,5 +220,12 @@ impl Cursor {
 extern "C" {
     /// Sends a ping to a ledger, together with others; a promise of [`Outcome::number`] or an error.
     #[wasm_bindgen(js_namespace = calls, js_name = ping)]
-    fn ping_ledger(ledgers: &Ledgers, name: &JsString, ping: &Array, context: &Context) -> Promise;
+    fn ping_ledger(
+        ledgers: &Ledgers,
+        name: &JsString,
+        ping: &Array,
+        context: &Context,
+        request: &Request,
+        env: &Env,
+    ) -> Promise;
 }

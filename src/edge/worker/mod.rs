@@ -7,6 +7,7 @@ mod ledger;
 mod owner;
 mod pings;
 mod reads;
+mod verification;
 
 use crate::base::settings::Settings;
 use crate::edge::platform::header;
@@ -33,15 +34,7 @@ pub fn fetch(
     env: Env,
     context: Context,
 ) -> Result<JsValue, JsValue> {
-    let (settings, owners) = site(&env);
-    let request = Asked {
-        headers: header::of(&request),
-        request,
-        settings,
-        owners,
-        env,
-        context,
-    };
+    let request = Asked::new(request, env, context);
     match views {
         Views::Preflight => request.preflight().map(Into::into),
         Views::Ping(post, id) => request.ping(post, id),
@@ -76,6 +69,18 @@ struct Asked {
 }
 
 impl Asked {
+    fn new(request: Request, env: Env, context: Context) -> Self {
+        let (settings, owners) = site(&env);
+        Self {
+            headers: header::of(&request),
+            request,
+            settings,
+            owners,
+            env,
+            context,
+        }
+    }
+
     fn ledgers(&self) -> Client {
         Client::new(&self.env, &self.owners)
     }

@@ -59,6 +59,11 @@ impl Asked {
                 ledgers.set(&post, 0).await?;
                 Ok(reply::private(&answer::set(&post, 0)))
             }
+            Owner::Verify(post, at) => {
+                let verdict = self.verify(&post, at.as_deref()).await?;
+                let sites = &self.settings.sites;
+                Ok(reply::private(&answer::verified(&post, &verdict, sites)))
+            }
             Owner::Export(format) => {
                 let (text, cursor) = ledgers.export(format, None).await?;
                 Ok(reply::export(

@@ -91,6 +91,12 @@ impl Asked {
         let is_bot = || agent.as_ref().is_some_and(is_bot);
         let reason = signals.reason(&self.settings, is_bot);
         let is_set = |name| visit::is_set(self.header(name).as_deref());
+        if reason.is_none() && self.is_unreal(post, signals.origin.as_deref()) {
+            self.refused(Reason::Unknown);
+            let shows = self.settings.public.has(Read::Views);
+            let body = answer::ping(post, shows.then_some(0), Some(Reason::Unknown));
+            return reply::pinged(&body, self.reader_names().as_deref()).map(Into::into);
+        }
         let may_know = reason.is_none() && !is_set(&SEC_GPC) && !is_set(&DNT);
         let address = address.filter(|_| may_know);
         let owner = self.owners.of_post(post);
@@ -102,7 +108,7 @@ impl Asked {
             address,
             reason,
         };
-        let sent = ping.send(owner, &self.env, &self.context);
+        let sent = ping.send(owner, &self.request, &self.env, &self.context);
         let reason = reason.map(Reason::number);
         let shows = self.settings.public.has(Read::Views);
         Ok(when_pinged(&sent, &post, reason, shows, self.readers().as_ref()).into())
@@ -127,7 +133,7 @@ impl Asked {
 
     /// Has a refused ping noted, with all that are refused within a second: what the ledger is spared
     /// must not reach it one by one.
-    fn refused(&self, reason: Reason) {
+    pub(super) fn refused(&self, reason: Reason) {
         let begins = REFUSED.with_borrow_mut(|refused| refused.add(reason, Date::now()));
         if !begins {
             return;
@@ -174,6 +180,7 @@ pub fn pinged(
     let (post, views, reason) = match told {
         Ok((post, Outcome::Counted(views))) => (post, views, reason),
         Ok((post, Outcome::Repeat(views))) => (post, views, Some(Reason::Duplicate)),
+        Ok((post, Outcome::Unknown)) => (post, 0, Some(Reason::Unknown)),
         Err(error) => return reply::refusal(error, readers),
     };
     reply::pinged(

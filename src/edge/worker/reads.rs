@@ -8,6 +8,7 @@ use super::Asked;
 use super::promise;
 use crate::base::error::Error;
 use crate::base::id::PostId;
+use crate::base::site::Site;
 use crate::base::time::Time;
 use crate::edge::platform::header::IF_NONE_MATCH;
 use crate::edge::platform::instance::bound;
@@ -147,7 +148,8 @@ impl Asked {
     }
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
-        let answer = read.answer(views, known, now, self.max_age(read))?;
+        let sites = &self.settings.sites;
+        let answer = read.answer(views, known, sites, now, self.max_age(read))?;
         self.reply(views, &answer)
     }
 
@@ -415,6 +417,7 @@ impl Read {
         &self,
         views: &Views,
         known: &[Known],
+        sites: &[Site],
         now: Time,
         max_age: u32,
     ) -> Result<Rc<reply::Published>, JsValue> {
@@ -423,7 +426,7 @@ impl Read {
                 let svg = badge.svg(known.first().map_or(0, |known| known.total));
                 reply::Published::svg(&svg, max_age)?
             }
-            _ => match self.json(views, known, now) {
+            _ => match self.json(views, known, sites, now) {
                 Ok(json) => reply::Published::json(&json, max_age)?,
                 Err(error) => return Err(error.to_string().into()),
             },
@@ -433,7 +436,13 @@ impl Read {
         Ok(answer)
     }
 
-    fn json(&self, views: &Views, known: &[Known], now: Time) -> Result<String, Error> {
+    fn json(
+        &self,
+        views: &Views,
+        known: &[Known],
+        sites: &[Site],
+        now: Time,
+    ) -> Result<String, Error> {
         let first = known.first();
         Ok(match views {
             Views::Post(post) => answer::set(post, first.map_or(0, |known| known.total)),
@@ -444,7 +453,8 @@ impl Read {
                 prefix,
             } => {
                 let list = self.published.top(prefix, *period);
-                answer::top(*period, *limit, list.unwrap_or_default())
+                let names = &self.published.head.names;
+                answer::top(*period, *limit, list.unwrap_or_default(), names, sites)
             }
             Views::History(post, days) => {
                 let site = &self.published.head.summary.site;
@@ -454,7 +464,7 @@ impl Read {
             _ => {
                 let refused = self.refused.get().copied().flatten();
                 let refused = refused.filter(|since| since.distance(now) < NOTICE_SECONDS);
-                answer::stats(&self.published, refused, now)
+                answer::stats(&self.published, refused, sites, now)
             }
         })
     }

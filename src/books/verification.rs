@@ -1,0 +1,334 @@
+//! Which posts the site has, where `SITE_URL` names one: who reads the page of a post that was never seen, and
+//! what follows from it.
+//!
+//! A ping of such a post does not count. The Worker claims the post, reads its page, has [`Tally::judged`] told
+//! and sends the ping again. Where the site cannot be read, the post waits: it counts, in a room of its own, and
+//! is in nothing that is published.
+
+use crate::base::error::Error;
+use crate::base::id::PostId;
+use crate::base::settings::Settings;
+use crate::base::time::{DAY, Time};
+use crate::books::pages::Weight;
+use crate::books::rows::Rows;
+use crate::books::tally::{Asker, Tally};
+use crate::model::page::Post;
+use crate::model::standing::Standing;
+use crate::verify::address::{lengthen, shorten};
+use crate::verify::memory::{Memory, UNREAL};
+use crate::verify::pace::{NEW_POSTS, PAGES, Pace};
+use crate::verify::verdict::{Verdict, Why};
+use serde::{Deserialize, Serialize};
+
+/// The room for posts that wait.
+const WAITING_ROOM: u32 = 1 << 20;
+/// How long a post waits, in days; and for how long what a page said is not asked again.
+const DAYS: u32 = 30;
+/// How long whoever claims a post has for it, in seconds.
+const LEASE: u32 = 10;
+/// As many posts are claimed at once.
+const MOST_LEASES: usize = 256;
+/// A post that is counted is looked for again after so many seconds; and where the site could not be read, so is
+/// any.
+const CHECK_AGAIN: u32 = 300;
+/// How many pages of posts one alarm looks through for those that have waited too long.
+const PAGES_PER_SWEEP: usize = 8;
+
+/// What whoever would verify a post is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Read its page.
+    Yours,
+    /// Ask again soon: somebody else reads it.
+    Wait,
+    /// Send the ping again: the post is known.
+    Known,
+    /// Nothing: the site does not have it.
+    Unreal,
+}
+
+/// What is stored of it.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Verified {
+    /// The new posts of late.
+    pace: Pace,
+    /// The posts that wait, and the room that they take.
+    pub(super) waiting: u32,
+    room: u32,
+    /// When those were looked for last that have waited too long.
+    swept: Time,
+    pub(super) outage: Option<Outage>,
+}
+
+/// The site cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outage {
+    /// Since when.
+    pub since: Time,
+    /// When that was tried last.
+    tried: Time,
+    /// Why.
+    pub why: Why,
+}
+
+/// What is in memory of it.
+#[derive(Debug, Default)]
+pub(super) struct Verifying {
+    /// Who reads which page for which post, since when.
+    leases: Vec<(PostId, String, Time)>,
+    unreal: Memory,
+    checked: Memory,
+    read: Pace,
+    /// Where the search goes on for posts that have waited too long.
+    cursor: Option<u64>,
+}
+
+impl Verified {
+    /// Takes the change of a post's weight in.
+    pub(super) fn weigh(&mut self, before: Option<Weight>, after: Option<Weight>) {
+        let of = |weight: Option<Weight>| {
+            let waits = weight.filter(|weight| weight.waits);
+            waits.map_or((0, 0), |weight| (1, weight.room))
+        };
+        let ((one, room), (other, more)) = (of(before), of(after));
+        self.waiting = (self.waiting + other).saturating_sub(one);
+        self.room = (self.room + more).saturating_sub(room);
+    }
+}
+
+impl Tally {
+    /// Whether somebody who has a ping of a post is to read `address` for it.
+    pub fn claim(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        address: &str,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<Claim, Error> {
+        if self.pages.weight(rows, post)?.is_some() {
+            return Ok(Claim::Known);
+        }
+        let Verifying { leases, unreal, .. } = &mut self.verifying;
+        if unreal.has(post.as_str(), address, now, UNREAL) {
+            return Ok(Claim::Unreal);
+        }
+        leases.retain(|(_, _, since)| *since <= now && now < since.plus(LEASE));
+        let is_it = |lease: &(PostId, String, Time)| lease.0 == *post && lease.1 == address;
+        if leases.iter().any(is_it) || leases.len() >= MOST_LEASES {
+            return Ok(Claim::Wait);
+        }
+        if !self.may_add(settings, now) || !self.may_read(settings, now) {
+            return Err(Error::TooManyNewPosts);
+        }
+        self.verifying.read.add(now);
+        let lease = (post.clone(), address.to_owned(), now);
+        self.verifying.leases.push(lease);
+        Ok(Claim::Yours)
+    }
+
+    fn may_add(&self, settings: &Settings, now: Time) -> bool {
+        let pace = &self.state.guard.verified.pace;
+        pace.wait(NEW_POSTS, settings.ledgers, now) == 0
+    }
+
+    fn may_read(&self, settings: &Settings, now: Time) -> bool {
+        self.verifying.read.wait(PAGES, settings.ledgers, now) == 0
+    }
+
+    /// Takes in what a look at `address` said about a post, once or more often; whether the post is known now.
+    pub fn judged(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        address: &str,
+        verdict: Verdict,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<bool, Error> {
+        let is_it = |lease: &(PostId, String, Time)| lease.0 == *post && lease.1 == address;
+        self.verifying.leases.retain(|lease| !is_it(lease));
+        self.note_outage(&verdict, now);
+        let is_known = self.pages.weight(rows, post)?.is_some();
+        let mut after = self.pages.post(rows, post)?;
+        let asked = shorten(&settings.sites, address);
+        let standing = match (verdict, &after.standing) {
+            (Verdict::Real { title, path }, _) => Standing::Verified {
+                checked: now.day(),
+                title,
+                path,
+            },
+            (Verdict::Unreachable(_), _) if !is_known => Standing::Waiting {
+                since: now.day(),
+                at: asked,
+            },
+            (Verdict::Unreachable(_), _) => return Ok(true),
+            (Verdict::NotReal(_), Standing::Waiting { at, .. }) if *at == asked => Standing::Open,
+            // Its page no longer names it. What it was counted stays.
+            (Verdict::NotReal(_), Standing::Verified { path, .. })
+                if Some(path) == asked.as_ref() =>
+            {
+                Standing::Verified {
+                    checked: now.day(),
+                    title: String::new(),
+                    path: String::new(),
+                }
+            }
+            (Verdict::NotReal(_), _) if is_known => return Ok(true),
+            (Verdict::NotReal(_), _) => Standing::Open,
+        };
+        let is_real = standing != Standing::Open;
+        if !is_real {
+            let memory = &mut self.verifying.unreal;
+            memory.remember(post.as_str(), address, now, UNREAL);
+            if !is_known {
+                return Ok(false);
+            }
+            after = Post::default();
+        }
+        if !is_known {
+            self.add_new(rows, post, &standing, settings, now)?;
+        }
+        after.standing = standing;
+        // The statistics tell how many wait.
+        self.state.publish.change();
+        self.put(rows, post.clone(), after, now)?;
+        Ok(is_real)
+    }
+
+    /// Refuses a new post that there is no room for, or too many at once.
+    fn add_new(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        standing: &Standing,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<(), Error> {
+        let has_room = match standing {
+            Standing::Waiting { .. } => {
+                let room = Weight::of(post, 0, standing).room;
+                self.state.guard.verified.room + room <= WAITING_ROOM
+            }
+            _ => {
+                self.admit(rows, [(post, standing)], Asker::Anyone)?;
+                true
+            }
+        };
+        if !has_room || !self.may_add(settings, now) {
+            return Err(Error::TooManyNewPosts);
+        }
+        self.state.guard.verified.pace.add(now);
+        Ok(())
+    }
+
+    /// Notes whether the site can be read.
+    fn note_outage(&mut self, verdict: &Verdict, now: Time) {
+        let outage = &mut self.state.guard.verified.outage;
+        let before = outage.is_some();
+        *outage = match verdict {
+            Verdict::Unreachable(why) => Some(Outage {
+                since: outage.map_or(now, |outage| outage.since),
+                tried: now,
+                why: *why,
+            }),
+            _ => None,
+        };
+        if outage.is_some() != before {
+            self.state.publish.change();
+        }
+    }
+
+    /// Since when and why the site cannot be read, where it cannot.
+    pub fn outage(&self) -> Option<Outage> {
+        self.state.guard.verified.outage
+    }
+
+    /// Whether the page of a post that was just counted is to be read again: at the address, or without one at
+    /// that of the ping.
+    pub fn check(
+        &mut self,
+        post: &PostId,
+        settings: &Settings,
+        now: Time,
+    ) -> Option<Option<String>> {
+        let sites = &settings.sites;
+        if sites.is_empty() {
+            return None;
+        }
+        let address = match &self.pages.changed(post)?.standing {
+            Standing::Verified { checked, .. } if *checked > now.day().minus(DAYS) => return None,
+            Standing::Verified { path, .. } => lengthen(sites, path),
+            Standing::Waiting { at, .. } => at.as_ref().and_then(|at| lengthen(sites, at)),
+            Standing::Open | Standing::Owner => None,
+        };
+        let outage = self.state.guard.verified.outage;
+        let was_just_tried =
+            |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
+        let checked = &mut self.verifying.checked;
+        let id = post.as_str();
+        if outage.is_some_and(was_just_tried) || checked.has(id, "", now, CHECK_AGAIN) {
+            return None;
+        }
+        checked.remember(id, "", now, CHECK_AGAIN);
+        if !self.may_read(settings, now) {
+            return None;
+        }
+        self.verifying.read.add(now);
+        Some(address)
+    }
+
+    /// The address at which a post is known to be.
+    pub fn address(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        settings: &Settings,
+    ) -> Result<Option<String>, Error> {
+        Ok(match self.standing(rows, post)? {
+            Standing::Verified { path, .. } => lengthen(&settings.sites, &path),
+            Standing::Waiting { at: Some(at), .. } => lengthen(&settings.sites, &at),
+            _ => None,
+        })
+    }
+
+    /// Forgets posts that have waited too long, some pages at a time, once a day.
+    pub(super) fn forget_waiting(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
+        if self.expiry(now).is_none_or(|due| due > now) {
+            return Ok(());
+        }
+        let mut next = Some(self.verifying.cursor.unwrap_or_default());
+        let mut late = Vec::new();
+        for _ in 0..PAGES_PER_SWEEP {
+            let Some(place) = next else { break };
+            let range = self.pages.lines(rows, place, &mut |id, line| {
+                if let Standing::Waiting { since, .. } =
+                    crate::model::page::one(line)?.standing()?
+                    && since <= now.day().minus(DAYS)
+                {
+                    late.push(PostId::parse(id.to_owned())?);
+                }
+                Ok(())
+            })?;
+            next = range.end();
+        }
+        self.verifying.cursor = next;
+        if next.is_none() {
+            self.state.guard.verified.swept = now;
+        }
+        for post in late {
+            self.put(rows, post, Post::default(), now)?;
+        }
+        Ok(())
+    }
+
+    /// When posts that have waited too long are to be looked for.
+    pub(super) fn expiry(&self, now: Time) -> Option<Time> {
+        let verified = &self.state.guard.verified;
+        let due = match self.verifying.cursor {
+            Some(_) => now,
+            None => verified.swept.plus(DAY),
+        };
+        (verified.waiting > 0).then_some(due)
+    }
+}

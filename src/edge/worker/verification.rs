@@ -1,0 +1,127 @@
+//! What site.js asks: which page proves a post, and what the page says.
+
+use super::{Asked, Context, site};
+use crate::base::error::Error;
+use crate::base::id::PostId;
+use crate::base::time::Time;
+use crate::edge::platform::header::{self, ORIGIN};
+use crate::edge::platform::ledgers::{Ledgers, ledgers};
+use crate::edge::platform::rpc::{self, from_js, to_js};
+use crate::http::route::{self, Route, Views};
+use crate::model::reason::Reason;
+use crate::verify::address::address;
+use crate::verify::memory::{Memory, UNREAL};
+use crate::verify::page::Page;
+use crate::verify::verdict::{NotReal, Verdict};
+use std::cell::RefCell;
+use wasm_bindgen::prelude::*;
+use worker::Env;
+use worker::js_sys::{Array, Date, JsString, Promise, Reflect, Uint8Array};
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::web_sys::Request;
+
+thread_local! {
+    /// What the site does not have, as far as this isolate has found out.
+    static NOT_REAL: RefCell<Memory> = RefCell::default();
+}
+
+/// The post of a ping, and the address of the page that is to prove it, if there is one.
+#[wasm_bindgen]
+pub fn page_of(request: &Request, env: &Env) -> Result<Array, JsValue> {
+    let url = request.url();
+    let Ok(Route::Views(Views::Ping(post, _))) = Route::parse(&request.method(), &url) else {
+        return Err(to_js(Error::InvalidPost));
+    };
+    let (settings, _) = site(env);
+    let origin = header::value(&header::of(request), &ORIGIN).map(String::from);
+    let at = route::page_of_ping(&url);
+    let address = address(&settings.sites, &post, at.as_deref(), origin.as_deref());
+    Ok(Array::of2(&post.as_str().into(), &address.into()))
+}
+
+/// Whether an address is within the sites, to which a page may redirect.
+#[wasm_bindgen]
+pub fn is_of_site(address: &str, env: &Env) -> bool {
+    let (settings, _) = site(env);
+    settings
+        .sites
+        .iter()
+        .any(|site| site.path_of(address).is_some())
+}
+
+/// What a page says of a post: a [`Verdict`] in postcard.
+#[wasm_bindgen]
+pub fn judge(post: String, page: Vec<String>, env: &Env) -> Result<Uint8Array, JsValue> {
+    let post = PostId::parse(post).map_err(to_js)?;
+    let page = Page::read(page).ok_or(Error::Unreadable).map_err(to_js)?;
+    let (settings, _) = site(env);
+    rpc::bytes(&page.judge(&settings.sites, &post, &resolve)).map_err(to_js)
+}
+
+/// Notes that the site does not have a post at an address, empty for none, and that a ping was not counted
+/// for it.
+#[wasm_bindgen]
+pub fn note_unreal(post: &str, address: &str, request: Request, env: Env, context: Context) {
+    NOT_REAL.with_borrow_mut(|memory| memory.remember(post, address, now(), UNREAL));
+    Asked::new(request, env, context).refused(Reason::Unknown);
+}
+
+fn now() -> Time {
+    Time::from_millis(Date::now())
+}
+
+impl Asked {
+    /// Whether the site does not have a post, as far as is known here.
+    pub(super) fn is_unreal(&self, post: &PostId, origin: Option<&str>) -> bool {
+        if NOT_REAL.with_borrow(Memory::is_empty) {
+            return false;
+        }
+        let at = route::page_of_ping(&self.request.url());
+        let address = address(&self.settings.sites, post, at.as_deref(), origin);
+        let address = address.unwrap_or_default();
+        NOT_REAL.with_borrow(|memory| memory.has(post.as_str(), &address, now(), UNREAL))
+    }
+
+    /// Reads the page of a post for the owner: at the path `at`, where it is known to be, or where its name
+    /// says.
+    pub(super) async fn verify(&self, post: &PostId, at: Option<&str>) -> Result<Verdict, Error> {
+        let sites = &self.settings.sites;
+        let known = match at {
+            None => self.ledgers().address(post).await?,
+            Some(_) => None,
+        };
+        let Some(address) = known.or_else(|| address(sites, post, at, None)) else {
+            return Ok(Verdict::NotReal(NotReal::NoAddress));
+        };
+        let owner = JsString::from(self.owners.of_post(post).to_string());
+        let post = JsString::from(post.as_str());
+        let told = look(
+            &ledgers(&self.env),
+            &owner,
+            &post,
+            &address.into(),
+            &self.env,
+        );
+        let told = JsFuture::from(told).await.map_err(from_js)?;
+        NOT_REAL.with_borrow_mut(Memory::clear);
+        let verdict = Reflect::get(&told, &"verdict".into()).map_err(from_js)?;
+        rpc::read(&Uint8Array::new(&verdict).to_vec())
+    }
+}
+
+// wasm-bindgen writes this path as it is into `build/tally.js`.
+#[wasm_bindgen(raw_module = "../src/site.js")]
+extern "C" {
+    /// Reads a page, and tells the ledger.
+    #[wasm_bindgen(js_namespace = site, js_name = look)]
+    fn look(
+        ledgers: &Ledgers,
+        name: &JsString,
+        post: &JsString,
+        address: &JsString,
+        env: &Env,
+    ) -> Promise;
+    /// Makes an absolute address of a text and the address that it is relative to.
+    #[wasm_bindgen(js_namespace = site, js_name = resolve)]
+    fn resolve(text: &str, base: &str) -> Option<String>;
+}

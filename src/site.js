@@ -1,0 +1,183 @@
+// Has the site's pages say whether a post exists, which the ledger has never seen: one fetch for each page in an
+// isolate, and with the ledger's leave, so that one fetch is on its way in all. What is asked, and what an
+// answer proves, is decided in Rust (src/verify).
+//
+// Those who wait for the same page share one search, which hangs on the `waitUntil` of the first. Should its
+// context end all the same, the search is taken for lost after PATIENCE. As in lanes.js, whoever waits has a timer.
+
+import { call } from "./instance.js";
+
+/** How long a search may take, and how long the site may take to answer, in milliseconds. */
+const PATIENCE = 8000;
+const PATIENCE_WITH_SITE = 5000;
+/** How long the ledger is left alone while another isolate reads the page. */
+const PAUSE = 100;
+const MOST_BYTES = 1 << 20;
+const MOST_REDIRECTS = 5;
+/** As many searches are on their way at once. */
+const MOST_SEARCHES = 100;
+/** As many tags, and as many characters of a title, are looked at. */
+const MOST_TAGS = 20;
+const MOST_TITLE = 2000;
+const AGENT = "Mozilla/5.0 (compatible; Tally; reads the title of a post that is counted)";
+
+/** What `claim` answers, as src/books/verification.rs numbers it. */
+const YOURS = 0;
+const WAIT = 1;
+const UNREAL = 3;
+
+const searches = new Map();
+
+/**
+ * A promise of whether the ledgers know the post of a ping now: `true`, or `false` where the site does not have
+ * it, or of the error. `stubOf` makes a stub of the ledger of a name.
+ */
+export function verified(stubOf, name, request, env, context) {
+  const [post, address] = ask((rust) => rust.page_of(request, env));
+  if (address === undefined) return unreal(post, "", request, env, context);
+  const search = searchFor(post, address, context, () => find(stubOf, name, post, address, env));
+  return search.then((known) => known || unreal(post, address, request, env, context));
+}
+
+/** Reads the page of a post that is counted already again, beside the answer to a ping. */
+export function check(stubOf, name, post, page, request, env, context) {
+  const [, own] = ask((rust) => rust.page_of(request, env));
+  const address = page ?? own;
+  if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+}
+
+/** For Rust: reads the page of a post for the owner; a promise of what it says, once the ledger was told. */
+function look(namespace, name, post, address, env) {
+  return judge((name) => namespace.getByName(name), name, post, address, env);
+}
+
+/** One object, because wasm-bindgen imports a module anew for every function that it need not wrap. */
+export const site = { look, resolve: (text, base) => URL.parse(text, base)?.href };
+
+function ask(work) {
+  return call(work, (rust) => {
+    throw rust.unavailable();
+  });
+}
+
+/** Has it remembered here, too, and told in the statistics. */
+function unreal(post, address, request, env, context) {
+  ask((rust) => rust.note_unreal(post, address, request, env, context));
+  return false;
+}
+
+function searchFor(post, address, context, begin) {
+  const key = `${post}\n${address}`;
+  const now = Date.now();
+  let search = searches.get(key);
+  if (search === undefined || Math.abs(now - search.begun) > PATIENCE) {
+    for (const [key, { begun }] of searches) if (Math.abs(now - begun) > PATIENCE) searches.delete(key);
+    if (searches.size >= MOST_SEARCHES) return Promise.resolve(new Error("too many posts are being verified"));
+    const found = begin()
+      .catch((cause) => (cause instanceof Error ? cause : new Error(`${cause}`)))
+      .finally(() => searches.get(key) === search && searches.delete(key));
+    searches.set(key, (search = { begun: now, found }));
+    context.waitUntil(found);
+  }
+  const { promise, resolve } = Promise.withResolvers();
+  const timer = setTimeout(resolve, PATIENCE, new Error(`the site was not read within ${PATIENCE} ms`));
+  search.found.then((found) => {
+    clearTimeout(timer);
+    resolve(found);
+  });
+  return promise;
+}
+
+/** Whether the ledger knows the post, once somebody has read its page. */
+async function find(stubOf, name, post, address, env) {
+  const end = Date.now() + PATIENCE;
+  let claim;
+  while (WAIT === (claim = await owner(stubOf, name, (ledger) => ledger.claim(post, address)))) {
+    if (Date.now() > end) throw new Error("the site was not read in time");
+    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+  }
+  if (claim === YOURS) return (await judge(stubOf, name, post, address, env)).known;
+  return claim !== UNREAL;
+}
+
+/** Reads a page, and tells the ledger what it says; the same, and whether the ledger knows the post then. */
+async function judge(stubOf, name, post, address, env) {
+  const page = await read(address, (href) => ask((rust) => rust.is_of_site(href, env)));
+  const verdict = ask((rust) => rust.judge(post, page, env));
+  const known = await owner(stubOf, name, (ledger) => ledger.judged(post, address, verdict));
+  return { known, verdict };
+}
+
+/** Asks the ledger that owns the post: one that does not names another. */
+async function owner(stubOf, name, ask) {
+  for (let hops = 0; hops < 6; hops++) {
+    const answer = await ask(stubOf(name));
+    if (typeof answer !== "string") return answer;
+    name = answer;
+  }
+  throw new Error("no ledger owns the post");
+}
+
+/** Reads a page: the texts that `Page::read` in src/verify/page.rs takes. */
+async function read(address, isOfSite) {
+  const page = { address, status: 0, isLate: false, type: "", base: "", canonical: "", ogTitle: "", title: "", tags: [] };
+  const end = new AbortController();
+  const { promise: late, reject } = Promise.withResolvers();
+  const timer = setTimeout(() => {
+    page.isLate = true;
+    end.abort();
+    reject();
+  }, PATIENCE_WITH_SITE);
+  try {
+    await Promise.race([collect(page, isOfSite, end.signal), late]);
+  } catch {
+    page.status = 0;
+    end.abort();
+  }
+  clearTimeout(timer);
+  const { tags, ...texts } = page;
+  return [...Object.values(texts), ...tags.flat()].map(String);
+}
+
+async function collect(page, isOfSite, signal) {
+  const headers = { "User-Agent": AGENT, Accept: "text/html" };
+  for (let redirects = 0; ; redirects++) {
+    const response = await fetch(page.address, { headers, signal, redirect: "manual", cache: "no-store" });
+    page.status = response.status;
+    page.type = response.headers.get("Content-Type") ?? "";
+    if (page.status === 200) return collectPage(page, response, signal);
+    await response.body?.cancel();
+    const to = response.headers.get("Location");
+    if (page.status < 300 || page.status > 399 || to === null || redirects === MOST_REDIRECTS) return;
+    const next = URL.parse(to, page.address)?.href.split("#")[0];
+    if (next === undefined || !isOfSite(next)) return;
+    page.address = next;
+  }
+}
+
+async function collectPage(page, response) {
+  let isHead = true;
+  let titles = 0;
+  const first = (field, text) => (page[field] ||= isHead ? text : "");
+  const of = (name, tell) => ({ element: (element) => tell(element.getAttribute(name) ?? "", element) });
+  const rewriter = new HTMLRewriter()
+    .on("body", { element: () => (isHead = false) })
+    .on("base", of("href", (href) => first("base", href)))
+    .on("link", of("rel", (rel, link) => /(^|\s)canonical(\s|$)/i.test(rel) && first("canonical", link.getAttribute("href") ?? "")))
+    .on('meta[property="og:title"]', of("content", (title) => first("ogTitle", title)))
+    .on("title", {
+      element: () => titles++,
+      text: ({ text }) => titles === 1 && page.title.length < MOST_TITLE && (page.title += text),
+    })
+    .on('script[src*="views"]', of("src", (src, tag) => {
+      const [post, prefix, hash] = ["post", "prefix", "hash"].map((name) => tag.getAttribute(`data-${name}`));
+      if (page.tags.length < MOST_TAGS) page.tags.push([src, post ?? "", prefix ?? "", hash !== null]);
+    }));
+  const reader = rewriter.transform(response).body.getReader();
+  for (let bytes = 0; bytes < MOST_BYTES; ) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    bytes += value.length;
+  }
+  await reader.cancel();
+}

@@ -1,0 +1,54 @@
+//! What was found not to be real, for a while.
+
+use crate::base::time::Time;
+use siphasher::sip::SipHasher13;
+use std::collections::HashMap;
+use std::hash::Hasher;
+use std::mem::replace;
+
+/// For how long a post that the site does not have is not asked for again, in seconds.
+pub const UNREAL: u32 = 600;
+/// As many are remembered, and as many again that are older.
+const MOST: usize = 2048;
+
+/// Posts with the addresses at which they were looked for, by hashes, and until when something holds for each.
+#[derive(Debug, Default)]
+pub struct Memory {
+    latest: HashMap<u64, Time>,
+    before: HashMap<u64, Time>,
+}
+
+impl Memory {
+    /// Whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.latest.is_empty() && self.before.is_empty()
+    }
+
+    /// Remembers something for so many seconds.
+    pub fn remember(&mut self, post: &str, address: &str, now: Time, seconds: u32) {
+        if self.latest.len() >= MOST {
+            self.before = replace(&mut self.latest, HashMap::new());
+        }
+        self.latest.insert(hash(post, address), now.plus(seconds));
+    }
+
+    /// Whether it still holds. Where the clock was set back, it does not.
+    pub fn has(&self, post: &str, address: &str, now: Time, seconds: u32) -> bool {
+        let hash = hash(post, address);
+        let until = self.latest.get(&hash).or_else(|| self.before.get(&hash));
+        until.is_some_and(|until| now < *until && *until <= now.plus(seconds))
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+fn hash(post: &str, address: &str) -> u64 {
+    let mut hasher = SipHasher13::new();
+    hasher.write(post.as_bytes());
+    hasher.write_u8(0xff);
+    hasher.write(address.as_bytes());
+    hasher.finish()
+}

@@ -1,0 +1,341 @@
+//! Posts that the site confirms, in the books: what counts, what waits, what is published.
+
+#![allow(clippy::expect_used)]
+
+mod site;
+
+use site::{START, Site as Books, at, post};
+use tally::base::error::Error;
+use tally::base::site::Site;
+use tally::base::time::DAY;
+use tally::books::verification::Claim;
+use tally::model::outcome::Outcome;
+use tally::model::record::Period;
+use tally::model::standing::Standing;
+use tally::published::head::HEAD;
+use tally::verify::verdict::{NotReal, Verdict, Why};
+
+const BLOG: &str = "https://blog.example";
+const DOWN: Verdict = Verdict::Unreachable(Why::Status(503));
+const GONE: Verdict = Verdict::NotReal(NotReal::Status(404));
+
+fn books() -> Books {
+    let mut books = Books::new(vec![]);
+    books.settings.sites = vec![Site::parse(BLOG).expect("a site")];
+    books
+}
+
+fn real(title: &str, path: &str) -> Verdict {
+    Verdict::Real {
+        title: title.to_owned(),
+        path: path.to_owned(),
+    }
+}
+
+fn address(id: &str) -> String {
+    format!("{BLOG}{id}")
+}
+
+fn claim(books: &mut Books, id: &str) -> Result<Claim, Error> {
+    let (now, settings) = (at(books.now), &books.settings);
+    books
+        .tally
+        .claim(&books.store, &post(id), &address(id), settings, now)
+}
+
+fn judged(books: &mut Books, id: &str, verdict: Verdict) -> Result<bool, Error> {
+    let (now, settings) = (at(books.now), &books.settings);
+    let (post, address) = (post(id), address(id));
+    books
+        .tally
+        .judged(&books.store, &post, &address, verdict, settings, now)
+}
+
+fn check(books: &mut Books, id: &str) -> Option<Option<String>> {
+    books.tally.check(&post(id), &books.settings, at(books.now))
+}
+
+fn standing(books: &mut Books, id: &str) -> Standing {
+    books
+        .tally
+        .standing(&books.store, &post(id))
+        .expect("a page")
+}
+
+fn ping(books: &mut Books, id: &str) -> Outcome {
+    books.ping(id, None, None)
+}
+
+fn waiting(books: &Books) -> u32 {
+    books.published().head.verification.waiting
+}
+
+#[test]
+fn a_post_counts_once_its_page_was_read() {
+    let mut books = books();
+    assert_eq!(ping(&mut books, "/a"), Outcome::Unknown);
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Yours));
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Wait));
+    assert_eq!(ping(&mut books, "/a"), Outcome::Unknown);
+    for _ in 0..2 {
+        assert_eq!(judged(&mut books, "/a", real("A", "/a/")), Ok(true));
+        assert_eq!(claim(&mut books, "/a"), Ok(Claim::Known));
+    }
+    assert_eq!(ping(&mut books, "/a"), Outcome::Counted(1));
+    books.save();
+    books.crash();
+    assert_eq!(ping(&mut books, "/a"), Outcome::Counted(2));
+    books.settle(60);
+    assert_eq!(books.top("", Period::All), [("/a".to_owned(), 2)]);
+    let name = ("A".to_owned(), "/a/".to_owned());
+    assert_eq!(books.published().head.names.get("/a"), Some(&name));
+}
+
+#[test]
+fn without_a_site_nothing_is_asked() {
+    let mut books = Books::new(vec![]);
+    assert_eq!(ping(&mut books, "/a"), Outcome::Counted(1));
+    assert_eq!(check(&mut books, "/a"), None);
+}
+
+#[test]
+fn a_post_that_is_not_real_is_remembered_and_takes_no_room() {
+    let mut books = books();
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Yours));
+    assert_eq!(judged(&mut books, "/a", GONE), Ok(false));
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Unreal));
+    books.now += 601;
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Yours));
+    assert_eq!(standing(&mut books, "/a"), Standing::Open);
+    books.set("/b", 0);
+    books.settle(60);
+    assert!(books.export().is_empty());
+}
+
+#[test]
+fn whoever_has_claimed_a_post_and_is_gone_keeps_nobody_out() {
+    let mut books = books();
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Yours));
+    books.now += 9;
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Wait));
+    books.now += 1;
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Yours));
+    // A clock that is set back, too.
+    books.now -= 3600;
+    assert_eq!(claim(&mut books, "/a"), Ok(Claim::Yours));
+}
+
+#[test]
+fn while_the_site_is_down_a_post_waits_and_is_shown_nowhere() {
+    let mut books = books();
+    assert_eq!(judged(&mut books, "/real", real("Real", "/real")), Ok(true));
+    ping(&mut books, "/real");
+    assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
+    for views in 1..=3 {
+        assert_eq!(ping(&mut books, "/new"), Outcome::Counted(views));
+    }
+    books.save();
+    books.crash();
+    assert_eq!(ping(&mut books, "/new"), Outcome::Counted(4));
+    books.settle(3600);
+    let summary = books.published().head.summary;
+    assert_eq!((summary.site.total, summary.posts), (1, 1));
+    assert_eq!(summary.site.history(1, at(books.now))[0].1, 1);
+    for period in Period::EACH {
+        assert_eq!(books.top("", period), [("/real".to_owned(), 1)]);
+    }
+    assert_eq!(books.read("/new"), 0);
+    assert!(!books.entries.contains_key(&post("/new")));
+    assert_eq!(books.entries.get(&post("/real")), Some(&1));
+    assert_eq!(books.export().len(), 1);
+    assert_eq!(waiting(&books), 1);
+    let (since, why) = books
+        .published()
+        .head
+        .verification
+        .outage
+        .expect("an outage");
+    assert_eq!((since, &*why), (at(START), "status 503"));
+    // Its views are shown once the site can be read.
+    assert_eq!(judged(&mut books, "/new", real("New", "/new")), Ok(true));
+    assert_eq!(ping(&mut books, "/new"), Outcome::Counted(5));
+    books.settle(3600);
+    let summary = books.published().head.summary;
+    assert_eq!((summary.site.total, summary.posts), (6, 2));
+    assert_eq!(summary.site.history(1, at(books.now))[0].1, 6);
+    assert_eq!(books.top("", Period::All)[0], ("/new".to_owned(), 5));
+    assert_eq!(books.read("/new"), 5);
+    assert_eq!(books.entries.get(&post("/new")), Some(&5));
+    let verification = books.published().head.verification;
+    assert_eq!((verification.waiting, verification.outage), (0, None));
+}
+
+#[test]
+fn new_lists_leave_out_posts_that_wait() {
+    let mut books = books();
+    judged(&mut books, "/posts/new", DOWN).expect("room");
+    ping(&mut books, "/posts/new");
+    judged(&mut books, "/posts/real", real("", "")).expect("room");
+    ping(&mut books, "/posts/real");
+    books.settle(3600);
+    books.settings.lists = vec!["/posts/".to_owned()];
+    books.crash();
+    ping(&mut books, "/posts/real");
+    books.settle(3600);
+    assert_eq!(
+        books.top("/posts/", Period::All),
+        [("/posts/real".to_owned(), 2)]
+    );
+}
+
+#[test]
+fn a_post_that_waits_and_is_not_real_is_gone() {
+    let mut books = books();
+    assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
+    ping(&mut books, "/new");
+    // Whoever names another page does nothing to it.
+    let (now, settings) = (at(books.now), &books.settings);
+    let other = address("/other");
+    let told = books
+        .tally
+        .judged(&books.store, &post("/new"), &other, GONE, settings, now);
+    assert_eq!(told, Ok(true));
+    assert_eq!(ping(&mut books, "/new"), Outcome::Counted(2));
+    assert_eq!(judged(&mut books, "/new", GONE), Ok(false));
+    assert_eq!(ping(&mut books, "/new"), Outcome::Unknown);
+    books.settle(60);
+    assert_eq!(waiting(&books), 0);
+}
+
+#[test]
+fn posts_that_wait_have_a_room_of_their_own() {
+    let mut books = books();
+    let mut taken = 0;
+    let refused = loop {
+        let id = format!("/{taken}{}", "x".repeat(490));
+        match judged(&mut books, &id, DOWN) {
+            Ok(known) => assert!(known),
+            Err(error) => break error,
+        }
+        taken += 1;
+        // Not faster than new posts may come.
+        books.now += 5;
+        if taken % 200 == 0 {
+            books.save();
+        }
+    };
+    assert_eq!(refused, Error::TooManyNewPosts);
+    assert!((900..=2100).contains(&taken), "{taken}");
+    // Others are not kept out by them.
+    assert_eq!(judged(&mut books, "/real", real("", "")), Ok(true));
+    // They leave after a month.
+    books.now += 31 * DAY;
+    ping(&mut books, "/real");
+    books.settle(3600);
+    assert_eq!(waiting(&books), 0);
+    assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
+    assert_eq!(books.export().len(), 1);
+}
+
+#[test]
+fn new_posts_come_at_a_pace_and_known_ones_at_any() {
+    let mut books = books();
+    let mut real_ones = 0;
+    for n in 0..100 {
+        let id = format!("/{n}");
+        if claim(&mut books, &id) == Ok(Claim::Yours) {
+            judged(&mut books, &id, real("", &id)).expect("within the pace");
+            real_ones += 1;
+        }
+    }
+    assert_eq!(real_ones, 60);
+    assert_eq!(claim(&mut books, "/next"), Err(Error::TooManyNewPosts));
+    // Whoever has read its page for nothing, too.
+    assert_eq!(
+        judged(&mut books, "/next", real("", "")),
+        Err(Error::TooManyNewPosts)
+    );
+    assert_eq!(ping(&mut books, "/next"), Outcome::Unknown);
+    assert_eq!(ping(&mut books, "/5"), Outcome::Counted(1));
+    books.save();
+    books.crash();
+    assert_eq!(
+        claim(&mut books, "/next"),
+        Err(Error::TooManyNewPosts),
+        "not forgotten"
+    );
+    books.set("/owner", 5);
+    assert_eq!(ping(&mut books, "/owner"), Outcome::Counted(6));
+    books.now += 60;
+    assert_eq!(claim(&mut books, "/next"), Ok(Claim::Yours));
+    // Pages that prove nothing cost the site something, too.
+    let mut read = 0;
+    for n in 0..1000 {
+        let id = format!("/not-{n}");
+        if claim(&mut books, &id) == Ok(Claim::Yours) {
+            judged(&mut books, &id, GONE).expect("an answer");
+            read += 1;
+        }
+    }
+    assert_eq!(read, 239);
+}
+
+#[test]
+fn a_page_is_read_again_after_a_month_and_while_the_site_is_down_now_and_then() {
+    let mut books = books();
+    judged(&mut books, "/a", real("A", "/a")).expect("room");
+    ping(&mut books, "/a");
+    assert_eq!(check(&mut books, "/a"), None);
+    books.now += 31 * DAY;
+    ping(&mut books, "/a");
+    assert_eq!(check(&mut books, "/a"), Some(Some(address("/a"))));
+    assert_eq!(check(&mut books, "/a"), None, "not twice");
+    judged(&mut books, "/a", real("B", "/a")).expect("room");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/a"), None);
+    assert!(matches!(standing(&mut books, "/a"), Standing::Verified { title, .. } if title == "B"));
+    // One that its page no longer names is counted on.
+    judged(&mut books, "/a", GONE).expect("an answer");
+    assert!(
+        matches!(standing(&mut books, "/a"), Standing::Verified { path, .. } if path.is_empty())
+    );
+    assert_eq!(ping(&mut books, "/a"), Outcome::Counted(3));
+    // The site is down: a post that waits is tried again after five minutes, also by a new object.
+    judged(&mut books, "/new", DOWN).expect("room");
+    ping(&mut books, "/new");
+    books.save();
+    books.crash();
+    ping(&mut books, "/new");
+    assert_eq!(check(&mut books, "/new"), None);
+    books.now += 300;
+    ping(&mut books, "/new");
+    assert_eq!(check(&mut books, "/new"), Some(Some(address("/new"))));
+    // One of the owner's is looked for where the ping says.
+    books.set("142", 7);
+    books.now += 301;
+    ping(&mut books, "142");
+    assert_eq!(check(&mut books, "142"), Some(None));
+    judged(&mut books, "142", real("Hello", "/hello")).expect("room");
+    assert_eq!(ping(&mut books, "142"), Outcome::Counted(9));
+}
+
+#[test]
+fn what_the_site_says_survives_a_loss_of_storage() {
+    let mut books = books();
+    judged(&mut books, "/a", real("A", "/a")).expect("room");
+    ping(&mut books, "/a");
+    judged(&mut books, "/new", DOWN).expect("room");
+    ping(&mut books, "/new");
+    books.settle(60);
+    let mut other = Books::another();
+    other.settings.sites = vec![Site::parse(BLOG).expect("a site")];
+    let head = tally::published::head::Published::read(books.kv[HEAD].clone()).expect("a head");
+    let now = at(other.now);
+    other
+        .tally
+        .found_head(&other.store, &head, now)
+        .expect("rows");
+    assert!(matches!(standing(&mut other, "/a"), Standing::Verified { title, .. } if title == "A"));
+    assert_eq!(standing(&mut other, "/new"), Standing::Open);
+    assert_eq!(ping(&mut other, "/a"), Outcome::Counted(2));
+}
