@@ -244,6 +244,28 @@ describe("of a Tally", { timeout: 240_000 }, () => {
     assert.match(stdout, /the tag counts the post \/posts\/hello$/m);
   });
 
+  test("the owner is told whether the Worker finds a post on the site", async () => {
+    const strict = await startDev({ vars: { ADMIN_TOKEN: TOKEN, ALLOWED_ORIGINS: origin, SITE_URL: origin } });
+    const site = async (page, env) => {
+      pages["/post/"] = { body: `<!DOCTYPE html><title>A post</title>${page}` };
+      const { stdout } = await tally(["doctor", `${origin}/post/`, "--url", strict.url, "--json"], env);
+      return JSON.parse(stdout).checks.find(({ check }) => check === "site");
+    };
+    const [src, env] = [`${strict.url}/views.js`, { ADMIN_TOKEN: TOKEN }];
+    try {
+      // A script that inserts the tag is none to the Worker, which runs no scripts.
+      const inserted = await site(`<script>insert("${src}")</script>`, env);
+      assert.equal(inserted.ok, false, JSON.stringify(inserted));
+      assert.match(inserted.fix, /SITE_URL/);
+      const found = await site(`<script src="${src}"></script>`, env);
+      assert.equal(found.ok, true, found.message);
+      assert.match(found.message, /on the site: A post$/);
+      assert.equal(await site(`<script src="${src}"></script>`), undefined, "only the owner may ask");
+    } finally {
+      await strict.stop();
+    }
+  });
+
   test("a page that is none is no finding but a failure", async () => {
     assert.equal((await json(["doctor", `${origin}/missing`], 1)).error.code, "no_page");
     pages["/picture"] = { body: "", headers: { "Content-Type": "image/png" } };

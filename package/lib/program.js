@@ -159,7 +159,7 @@ function program(run) {
     "doctor",
     "tell whether a page's views are counted, and if not, why",
     ["tally doctor https://blog.example/hello/"],
-    async (options, page) => (await import("./commands/doctor.js")).doctor(page, options),
+    async (options, page) => (await import("./commands/doctor.js")).doctor(page, options, tallyOf(options)),
   ).argument("<page>", "the page's address");
 
   tab(program, { completionCommandName: "completions" });
