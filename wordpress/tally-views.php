@@ -27,8 +27,7 @@ namespace Tally_Views;
 
 defined( 'ABSPATH' ) || exit;
 
-const VERSION = '0.1.0';
-const MAIN    = __FILE__;
+const MAIN = __FILE__;
 
 foreach ( array( 'settings', 'network', 'uncounted', 'errors', 'client', 'kept', 'refresh', 'sync', 'query', 'rest', 'script', 'amp', 'optimizers', 'views', 'top', 'class-top-widget', 'blocks', 'legacy', 'sources', 'import' ) as $tally_views_part ) {
 	require __DIR__ . '/includes/' . $tally_views_part . '.php';
@@ -57,11 +56,24 @@ function load_translations() {
 }
 
 /**
+ * The version of the plugin, as its head says.
+ *
+ * @return string
+ */
+function version() {
+	static $version = null;
+	if ( null === $version ) {
+		$version = get_file_data( MAIN, array( 'version' => 'Version' ) )['version'];
+	}
+	return $version;
+}
+
+/**
  * The address of a file of the plugin, which changes with its version.
  *
  * @param string $file Its path in the plugin.
  * @return string
  */
 function asset( $file ) {
-	return add_query_arg( 'ver', VERSION, plugins_url( $file, MAIN ) );
+	return add_query_arg( 'ver', version(), plugins_url( $file, MAIN ) );
 }

@@ -4,7 +4,7 @@
  */
 ( function () {
 	async function refresh( list ) {
-		const answer = await fetch( list.dataset.tallyList, { credentials: 'omit' } );
+		const answer = await fetch( list.dataset.tallyList );
 		const { html } = answer.ok ? await answer.json() : {};
 		if ( html ) {
 			list.innerHTML = html;

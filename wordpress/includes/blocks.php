@@ -23,7 +23,7 @@ add_filter( 'widget_types_to_hide_from_legacy_widget_block', __NAMESPACE__ . '\h
  */
 function register_blocks() {
 	$root = dirname( __DIR__ );
-	wp_register_style( STYLE, plugins_url( 'assets/tally.css', MAIN ), array(), VERSION );
+	wp_register_style( STYLE, plugins_url( 'assets/tally.css', MAIN ), array(), version() );
 	$uses = array( 'wp-block-editor', 'wp-blocks', 'wp-components', 'wp-element', 'wp-i18n', 'wp-server-side-render' );
 	wp_register_script( EDITOR_SCRIPT, plugins_url( 'blocks/editor.js', __DIR__ ), $uses, (string) filemtime( $root . '/blocks/editor.js' ), true );
 	wp_set_script_translations( EDITOR_SCRIPT, 'tally-views', $root . '/languages' );

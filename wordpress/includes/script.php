@@ -30,7 +30,7 @@ function enqueue_on_posts() {
  */
 function enqueue_script() {
 	if ( '' !== worker() && ! is_admin() && ! is_amp() ) {
-		wp_enqueue_script( SCRIPT, plugins_url( 'assets/views.js', MAIN ), array(), VERSION, true );
+		wp_enqueue_script( SCRIPT, plugins_url( 'assets/views.js', MAIN ), array(), version(), true );
 	}
 }
 

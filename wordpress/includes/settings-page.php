@@ -49,7 +49,7 @@ function page_url() {
  * Registers the script of the plugin's screens, which talks to the REST API (rest.php).
  */
 function register_admin_script() {
-	wp_register_script( 'tally-views-admin', plugins_url( 'assets/admin.js', MAIN ), array( 'wp-api-fetch', 'wp-a11y', 'wp-i18n' ), VERSION, true );
+	wp_register_script( 'tally-views-admin', plugins_url( 'assets/admin.js', MAIN ), array( 'wp-api-fetch', 'wp-a11y', 'wp-i18n' ), version(), true );
 	wp_set_script_translations( 'tally-views-admin', 'tally-views', dirname( MAIN ) . '/languages' );
 }
 

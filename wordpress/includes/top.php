@@ -112,7 +112,7 @@ function top_html( $given ) {
 		return '<p class="tally-top-empty">' . esc_html__( 'No posts have been viewed yet.', 'tally-views' ) . '</p>';
 	}
 	wp_enqueue_style( STYLE );
-	wp_enqueue_script( 'tally-views-lists', plugins_url( 'assets/lists.js', MAIN ), array(), VERSION, true );
+	wp_enqueue_script( 'tally-views-lists', plugins_url( 'assets/lists.js', MAIN ), array(), version(), true );
 	return sprintf(
 		'<ol class="tally-top"%s data-tally-until="%d" data-tally-list="%s">%s</ol>',
 		'' === $items ? ' hidden' : '',
