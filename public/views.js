@@ -47,9 +47,9 @@ const count = (tag, text) => {
     text,
     post,
     skips ||
-      fetch(new URL(`views/${encodeURIComponent(post)}?at=` + location.pathname, src), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
-        // It is read to its end, or the browser keeps the request open. A refusal is JSON, too.
-        .then((answer) => answer.json())
+      fetch(new URL("views/" + encodeURIComponent(post) + "?at=" + location.pathname, src), { method: "POST", referrerPolicy: "origin", keepalive: 1 })
+        // It is read to its end, or the browser keeps the request open.
+        .then((answer) => (answer.ok ? answer.json() : answer.text()))
         .catch((error) => error),
   ];
 };

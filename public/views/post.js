@@ -16,4 +16,4 @@ export const identify = (text) => {
 
 /** The canonical link, if it is of this host; `www.` makes no difference. */
 export const canonical = (link = root.querySelector("head link[rel~=canonical]")) => link && host(link) == host(location) && link;
-const host = ({ href }) => href.split(/\/(?:www\.)?|[:?#]/)[3];
+const host = (link) => link.href.split(/\/(?:www\.)?|[:?#]/)[3];
