@@ -852,13 +852,13 @@ impl Inner {
         self.committed().await?;
         if is_lead {
             self.note(has_failed);
-            self.tell_of_publication(writes, has_failed, Date::now() - began)?;
+            self.tell_of_publication(writes, has_failed, (Date::now() - began) as u64)?;
         }
         Ok(())
     }
 
     /// Logs a publication.
-    fn tell_of_publication(&self, writes: u32, has_failed: bool, took: f64) -> Result<(), Error> {
+    fn tell_of_publication(&self, writes: u32, has_failed: bool, took: u64) -> Result<(), Error> {
         let facts = self.books.stored.with(|tally, _| {
             let (views, posts, skipped) = tally.totals();
             Ok([
@@ -873,7 +873,7 @@ impl Inner {
             true => log::event("publication_failed", &facts),
             false => {
                 log::event("published", &facts);
-                let numbers = facts.map(|(_, number)| number).to_vec();
+                let numbers = facts.map(|(_, number)| number as f64).to_vec();
                 log::point(&self.env, "published", numbers);
             }
         }
