@@ -90,6 +90,7 @@ function render() {
   if (stats) {
     renderSkipped(Object.entries(stats.not_counted));
     renderStats(stats);
+    renderOpen(stats.new_posts);
   }
   if (site) renderDays(site.days);
   renderPublished();
@@ -110,6 +111,12 @@ function renderStats({ views, posts, kv, adopted }) {
   const told = ["posts", "left"].filter((key) => adopted?.[key]).map((key) => plural(`adopted.${key}`, adopted[key]));
   at("adopted").hidden = !told.length;
   write(at("adopted"), told.join(" "));
+}
+
+/** Says that anybody can add posts, where that is so. */
+function renderOpen(open) {
+  at("open").hidden = open?.from !== "anyone";
+  if (open) fill(at("open"), ...around("open", "setting", make("code", {}, String(open.setting))));
 }
 
 function renderDays(days) {
