@@ -50,7 +50,7 @@ const count = (tag, text) => {
     text,
     post,
     skips ||
-      fetch(base + `views/${encodeURIComponent(post)}?at=` + location.pathname, { method: "POST", keepalive: 1, referrerPolicy: "origin" })
+      fetch(base + "views/" + encodeURIComponent(post) + "?at=" + encodeURIComponent(location.pathname), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
         // It is read to its end, or the browser keeps the request open. A refusal is JSON, too.
         .then((answer) => answer.json())
         .catch((error) => error),

@@ -31,7 +31,7 @@ test("help lists the commands, and each shows examples", async () => {
   const commands = readdirSync(join(ROOT, "package/lib/commands")).map((file) => file.replace(".js", ""));
   for (const command of [...commands, "completions"]) assert.match(stdout, new RegExp(`^  ${command} `, "m"), command);
   assert.match(stdout, /^Exit codes: /m);
-  for (const command of commands) {
+  for (const command of [...commands, "completions"]) {
     const help = await tally([command, "--help"]);
     assert.equal(help.status, 0);
     assert.match(help.stdout, new RegExp(`^Examples:\\n.*\\$ .*(tally|tally-worker) ${command}`, "m"), command);
@@ -91,7 +91,8 @@ describe("of a Tally", { timeout: 240_000 }, () => {
       answer.writeHead(status, { "Content-Type": "text/html", ...headers }).end(body);
     });
     origin = `http://127.0.0.1:${blog.address().port}`;
-    dev = await startDev({ vars: { ADMIN_TOKEN: TOKEN, ALLOWED_ORIGINS: origin } });
+    // Nothing but the sign that a page is fetched ahead keeps the doctor from being counted.
+    dev = await startDev({ vars: { ADMIN_TOKEN: TOKEN, ALLOWED_ORIGINS: origin, BOTS: "count" } });
     url = dev.url;
     script = `<script async src="${url}/views.js"></script>`;
   });
@@ -145,6 +146,19 @@ describe("of a Tally", { timeout: 240_000 }, () => {
     }
   });
 
+  test("that stands still the status says so", async () => {
+    const answers = {
+      "/stats": { views: 1, posts: 1, kv: { writes: 1, budget: 900 }, adopted: { posts: 0, left: 2 }, published: "2026-11-25T12:00:00Z", oldest: "2026-11-25T07:00:00Z", refused: "2026-11-25T11:00:00Z", site: { urls: ["https://blog.example"], waiting: 1, unreadable: { since: "2026-11-25T11:30:00Z", why: "403" } } },
+      "/health": { failing: "2026-11-25T10:00:00Z" },
+      "/version.json": { version: "0.1.9" },
+    };
+    const server = await listen(({ url, method }, answer) => answer.writeHead(method === "OPTIONS" || url === "/export" ? 403 : 200).end(JSON.stringify(answers[url] ?? {})));
+    const { problems } = await json(["status", "--url", `http://127.0.0.1:${server.address().port}`], 1);
+    end(server);
+    assert.deepEqual(problems.map(({ code }) => code), ["failing", "site", "refused", "behind", "version", "left"]);
+    assert.match(problems[3].message, /5 hours/);
+  });
+
   /** What the doctor finds wrong with a page. */
   async function wrong(page, more = []) {
     pages["/post/"] = typeof page === "string" ? { body: `<!DOCTYPE html><title>A post</title>${page}` } : page;
@@ -172,10 +186,9 @@ describe("of a Tally", { timeout: 240_000 }, () => {
       assert.deepEqual(failed, [], JSON.stringify(page));
       assert.ok(checks.length >= 6);
     }
-    const before = await read({ url }, "/stats");
     const { checks } = await wrong(script);
     assert.match(checks.find(({ check }) => check === "tag").message, /the post \/post$/);
-    assert.equal((await read({ url }, "/stats")).views, before.views, "nothing is counted");
+    assert.match(checks.find(({ check }) => check === "counts").message, /counts \/post: 0 views so far$/, "nothing is counted");
   });
 
   test("a page that is not well is told what to do", async () => {
@@ -222,9 +235,35 @@ describe("of a Tally", { timeout: 240_000 }, () => {
       [tag('data-prefix="fr"'), "fr/post"],
       [`<head><link rel="canonical" href="/2026/canonical/#top"></head>${tag("")}`, "/2026/canonical"],
       [`<head><link rel="canonical" href="https://other.example/2026/"></head>${tag("")}`, "/post"],
+      [`<p>A post<link rel="canonical" href="/2026/canonical/">${tag("")}`, "/post"],
     ]) {
       const { checks } = await wrong(page);
       assert.equal(checks.find(({ check }) => check === "tag").message, `the tag counts the post ${post}`);
+    }
+    pages["/post/"] = { body: tag("data-hash") };
+    const { stdout } = await tally(["doctor", `${origin}/post/#!/posts/hello`]);
+    assert.match(stdout, /the tag counts the post \/posts\/hello$/m);
+  });
+
+  test("the owner is told whether the Worker finds a post on the site", async () => {
+    const strict = await startDev({ vars: { ADMIN_TOKEN: TOKEN, ALLOWED_ORIGINS: origin, SITE_URL: origin } });
+    const site = async (page, env) => {
+      pages["/post/"] = { body: `<!DOCTYPE html><title>A post</title>${page}` };
+      const { stdout } = await tally(["doctor", `${origin}/post/`, "--url", strict.url, "--json"], env);
+      return JSON.parse(stdout).checks.find(({ check }) => check === "site");
+    };
+    const [src, env] = [`${strict.url}/views.js`, { ADMIN_TOKEN: TOKEN }];
+    try {
+      // A script that inserts the tag is none to the Worker, which runs no scripts.
+      const inserted = await site(`<script>insert("${src}")</script>`, env);
+      assert.equal(inserted.ok, false, JSON.stringify(inserted));
+      assert.match(inserted.fix, /SITE_URL/);
+      const found = await site(`<script src="${src}"></script>`, env);
+      assert.equal(found.ok, true, found.message);
+      assert.match(found.message, /on the site: A post$/);
+      assert.equal(await site(`<script src="${src}"></script>`), undefined, "only the owner may ask");
+    } finally {
+      await strict.stop();
     }
   });
 

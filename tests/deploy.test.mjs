@@ -5,7 +5,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, 
 import { join } from "node:path";
 import { afterEach, before, beforeEach, describe, test } from "node:test";
 import { ACCOUNT, LOGIN, startCloudflare } from "./cloudflare.mjs";
-import { bareMachine, release, run, unpacked } from "./packed.mjs";
+import { atTerminal, bareMachine, release, run, unpacked } from "./packed.mjs";
 import { temporaryFolder } from "./workerd.mjs";
 
 describe("a deployment", { timeout: 240_000 }, () => {
@@ -152,6 +152,20 @@ describe("a deployment", { timeout: 240_000 }, () => {
     assert.equal(chosen.status, 0, chosen.output);
     cloud.accounts = [];
     assert.match((await tally(checkout(), ["deploy"])).stderr, /reaches no account/);
+  });
+
+  test("asks a person for the account, and whether to make a token", { skip: process.platform !== "linux" && "there is no terminal" }, async () => {
+    cloud.accounts = [{ id: "1".repeat(32), name: "Company" }, { id: ACCOUNT, name: "Blogger" }];
+    const project = checkout();
+    const login = { CLOUDFLARE_API_TOKEN: LOGIN, CLOUDFLARE_API_BASE_URL: cloud.url, TERM: "xterm" };
+    const { CI, ...env } = { ...machine.env, ...login };
+    const command = `stty cols 120; ${process.execPath} ${join(folder, "bin/tally.js")} deploy`;
+    const answers = [[/Which account of Cloudflare\?/, "\x1b[B\r"], [/Make one\?/, "\r"]];
+    const output = await atTerminal(command, answers, { cwd: project, env: { ...env, PATH: process.env.PATH } });
+    const { ADMIN_TOKEN: token } = cloud.workers.get("tally").secrets;
+    assert.equal(output.split(token).length, 2, "it is shown once");
+    // The answer is remembered, and there is a token: nothing is left to ask.
+    assert.doesNotMatch(await atTerminal(command, [], { cwd: project, env: { ...env, PATH: process.env.PATH } }), /\?/);
   });
 
   test("without Cloudflare, or without a wrangler.toml, says so", async () => {

@@ -34,7 +34,8 @@ async function succeeds(command, args, cwd, env = {}) {
 /** Runs `npm start` in a folder while `work` lasts. */
 async function started(folder, work) {
   const port = await freePort();
-  const args = ["start", "--", "--port", port, "--inspector-port", await freePort()];
+  // No page of the site is looked at, as there is none.
+  const args = ["start", "--", "--port", port, "--inspector-port", await freePort(), "--var", "SITE_URL:"];
   const child = spawn("npm", args, { cwd: folder, env: machine.env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   let log = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (log += data));
@@ -107,7 +108,7 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
     older = tarballIn(release("before", "--version", BEFORE));
     parent = temporaryFolder();
     folder = join(parent, "my-tally");
-    await succeeds("npx", ["--yes", "--package", `file:${older}`, "tally-worker", "init", "my-tally", "--site", `${site}/`, "--yes", "--package", older], parent);
+    await succeeds("npx", ["--yes", `file:${older}`, "init", "my-tally", "--site", `${site}/`, "--yes", "--package", older], parent);
   });
 
   test("has package.json, wrangler.toml and .gitignore, and what npm installs", () => {
@@ -156,6 +157,9 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
       assert.equal((await init("other", "--site", site, "--yes")).status, 2, site);
     }
     assert.equal((await init("other", "--name", "not a name", "--yes")).status, 2);
+    const nowhere = await init(join(process.execPath, "my-tally"), "--yes");
+    assert.equal(nowhere.status, 1);
+    assert.match(nowhere.stderr, /^tally: ENOTDIR[^\n]+\n$/);
     // Nobody is there to be asked.
     const silent = await init("other");
     assert.equal(silent.status, 2);

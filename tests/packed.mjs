@@ -52,3 +52,24 @@ export function run(command, args, { cwd, env, input = "" }) {
     child.once("close", (status) => resolve({ status, ...told, output: told.stdout + told.stderr }));
   });
 }
+
+/** Runs a command of a shell at a terminal, where each question gets its answer; all that was shown. */
+export function atTerminal(command, answers, options) {
+  const child = spawn("script", ["--quiet", "--return", "--flush", "--command", command, "/dev/null"], options);
+  let shown = "";
+  child.stdout.on("data", (data) => {
+    shown += data;
+    if (!answers[0]?.[0].test(shown)) return;
+    const [, answer] = answers.shift();
+    child.stdin.write(answer);
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (status) => {
+      const text = shown.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
+      assert.equal(status, 0, text);
+      assert.deepEqual(answers, [], text);
+      resolve(text);
+    });
+  });
+}

@@ -55,7 +55,7 @@ function template() {
     return text.replace(from, to);
   };
   return [
-    [/^/, "# A Tally, deployed with `npm run deploy`. Change the settings at the end as you like.\n\n"],
+    [/^/, "# A Tally, deployed with `npm run deploy`. Change the settings under [vars] as you like.\n\n"],
     [/^main = .*$/m, '# Built already: there is nothing to compile and to bundle.\nmain = "node_modules/tally-worker/worker/entry.js"\nno_bundle = true'],
     [/^minify = .*\nkeep_names = .*\n/m, ""],
     [/^# The pages' scripts and the dashboard.*$/m, "# The pages' scripts and the dashboard; Cloudflare serves them without the Worker."],

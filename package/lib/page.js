@@ -15,7 +15,8 @@ export async function readPage(address) {
   const { url, status, headers } = response;
   if (!response.ok) throw new Failure(`${url} answers ${status}; is the address right?`, { code: "no_page" });
   if (!/html/.test(headers.get("Content-Type") ?? "")) throw new Failure(`${url} is not an HTML page`, { code: "no_page" });
-  return { ...factsOf(html, url), policy: headers.get("Content-Security-Policy") ?? "" };
+  const fragment = new URL(address).hash;
+  return { ...factsOf(html, url), fragment, policy: headers.get("Content-Security-Policy") ?? "" };
 }
 
 async function get(address) {
@@ -73,9 +74,10 @@ function* elements(document) {
 const absolute = (address, base) => (URL.canParse(address, base) ? new URL(address, base).href : undefined);
 
 /** The post that a tag counts on a page, as views.js names it. */
-export function postOf(facts, { "data-post": named, "data-prefix": prefix = "" }) {
+export function postOf(facts, { "data-post": named, "data-prefix": prefix = "", "data-hash": hash }) {
   const isOwn = facts.canonical && host(facts.canonical) === host(facts.url);
-  const text = named || (isOwn ? facts.canonical : facts.url).split(/[?#]/)[0];
+  const inFragment = hash === undefined ? undefined : /^#!?(\/.*)/.exec(facts.fragment)?.[1];
+  const text = named || inFragment || (isOwn ? facts.canonical : facts.url).split(/[?#]/)[0];
   return prefix + identify(text, facts.url);
 }
 

@@ -42,6 +42,8 @@ function failed(error, json) {
     if (json && error.exitCode) console.log(JSON.stringify({ error: { code: "usage", message: error.message } }));
     return error.exitCode && EXIT.usage;
   }
+  // A file that cannot be written, or a command that cannot be run.
+  if (error.syscall) return failed(new Failure(error.message, { code: "system" }), json);
   if (!(error instanceof Failure)) throw error;
   if (json) console.log(JSON.stringify({ error: { code: error.code, message: error.message } }));
   else console.error(`tally: ${error.message}`);
@@ -157,10 +159,11 @@ function program(run) {
     "doctor",
     "tell whether a page's views are counted, and if not, why",
     ["tally doctor https://blog.example/hello/"],
-    async (options, page) => (await import("./commands/doctor.js")).doctor(page, { url: options.url, token: process.env.ADMIN_TOKEN }),
+    async (options, page) => (await import("./commands/doctor.js")).doctor(page, options, tallyOf(options)),
   ).argument("<page>", "the page's address");
 
   tab(program, { completionCommandName: "completions" });
+  program.commands.find((command) => command.name() === "completions")?.description("print completions for your shell").addHelpText("after", "\nExamples:\n  $ source <(tally completions bash)");
   return program;
 }
 

@@ -7,13 +7,16 @@ import { forbids, policies } from "../policy.js";
 import { Tally, digits } from "../tally.js";
 import { printable } from "./top.js";
 
-export async function doctor(address, { url, token }) {
+/** How long the Worker may take to look at a page, in milliseconds. */
+const VERIFICATION = 30_000;
+
+export async function doctor(address, { url }, own) {
   const facts = await readPage(address);
   const tag = chosen(facts.tags, url);
   const checks = [];
   const check = (name, problem, fine) => checks.push({ check: name, ok: !problem, message: problem?.message ?? fine, ...(problem?.fix && { fix: problem.fix }) });
   check("script", missing(facts, tag, url), tag && `the page has the script ${tag.src}`);
-  if (tag) await examine(facts, tag, check, token);
+  if (tag) await examine(facts, tag, check, own);
   const isFine = checks.every(({ ok }) => ok);
   const lines = checks.flatMap(({ ok, message, fix }) => [`${ok ? "✓" : "✗"} ${message}`, ...(fix ? [`  ${fix}`] : [])]);
   return { exit: isFine ? 0 : 1, data: { page: facts.url, ok: isFine, checks }, text: lines.map(printable).join("\n") };
@@ -35,18 +38,21 @@ function missing({ tags }, tag, url) {
   return { message: `the page has no script of ${url ?? "a Tally"}.${others}`, fix };
 }
 
-async function examine(facts, tag, check, token) {
+async function examine(facts, tag, check, own) {
   const address = addressOf(tag);
   const post = postOf(facts, tag.attributes);
   check("mixed", mixed(facts, tag, address), "the browser may load it on this page");
   check("loads", await loading(tag), "the script loads");
   check("policy", forbidden(facts, tag, address), "the page's policy allows it");
   check("tag", silenced(post, tag.attributes), `the tag counts the post ${post}`);
-  const tally = new Tally(address, token);
+  // The owner's token is for the owner's Tally alone, and the address is only what a page says.
+  const tally = own.url === address ? own : new Tally(address);
   const origin = new URL(facts.url).origin;
   const refused = await refusal(tally, post, origin).catch(asProblem("Check the address in the tag; `tally status` tells whether the Worker is up."));
   check("origin", refused, `${address} lets ${origin} count`);
-  if (!refused) await ping(tally, post, origin, check);
+  if (refused) return;
+  await ping(tally, post, origin, check);
+  if (tally.token) await confirm(tally, post, facts, check);
 }
 
 /** A failure as a problem with a fix. */
@@ -124,4 +130,15 @@ async function ping(tally, post, origin, check) {
   const unknown = { message: `${tally.url} does not find ${post} on the site, and counts nothing`, fix: "Check SITE_URL in wrangler.toml, and that the page can be read without a login." };
   const soFar = Number.isInteger(answer.views) ? `: ${digits(answer.views)} views so far` : "";
   check("counts", answer.fix ? answer : isUnknown && unknown, `${tally.url} counts ${post}${soFar}`);
+}
+
+/** Whether the Worker finds the post on the site, where it looks for it (SITE_URL). */
+async function confirm(tally, post, { url }, check) {
+  const at = encodeURIComponent(new URL(url).pathname);
+  const answer = await tally.asOwner(`/verify?post=${encodeURIComponent(post)}&at=${at}`, { method: "POST", signal: AbortSignal.timeout(VERIFICATION) });
+  const { verified, title, reason } = (await answer.json().catch(() => undefined)) ?? {};
+  // There is no SITE_URL, or the version does not know it.
+  if (!answer.ok || typeof verified !== "boolean") return;
+  const fix = "Check SITE_URL in wrangler.toml, and that the page can be read without a login.";
+  check("site", !verified && { message: `${tally.url} does not find ${post} on the site: ${reason}`, fix }, `${tally.url} finds it on the site${title ? `: ${title}` : ""}`);
 }

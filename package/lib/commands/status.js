@@ -8,8 +8,9 @@ const BEHIND = 3600;
 
 export async function status(tally) {
   const stats = await tally.read("/stats");
-  const [version, hasToken, isOpen] = await Promise.all([versionOf(tally), tokenIsSet(tally), anybodyCounts(tally)]);
-  const problems = problemsOf({ ...stats, version, hasToken, isOpen });
+  const asked = await Promise.all([versionOf(tally), healthOf(tally), tokenIsSet(tally), anybodyCounts(tally)]);
+  const [version, { failing }, hasToken, isOpen] = asked;
+  const problems = problemsOf({ ...stats, failing, version, hasToken, isOpen });
   const data = { url: tally.url, version, command: VERSION, ...stats, problems };
   const isFine = !problems.some(({ level }) => level === "error");
   return { exit: isFine ? 0 : 1, data, text: report(data) };
@@ -20,6 +21,12 @@ async function versionOf(tally) {
   const answer = await tally.fetch("/version.json");
   const { version } = (await answer.json().catch(() => undefined)) ?? {};
   return answer.ok && typeof version === "string" ? version : null;
+}
+
+/** Whether publishing works. A version that has no such answer says nothing of it. */
+async function healthOf(tally) {
+  const answer = await tally.fetch("/health");
+  return (await answer.json().catch(() => undefined)) ?? {};
 }
 
 /** Without a token what is the owner's is not there. */
@@ -36,9 +43,11 @@ async function anybodyCounts(tally) {
   return answer.ok;
 }
 
-function problemsOf({ published, oldest, kv, refused, adopted, version, hasToken, isOpen }) {
+function problemsOf({ failing, site, published, oldest, kv, refused, adopted, version, hasToken, isOpen }) {
   const behind = (Date.parse(published) - Date.parse(oldest)) / 1000;
   return [
+    failing && problem("error", "failing", `since ${failing} publishing has failed; views are counted, and readers see old numbers`, "Look at `npx wrangler tail`, and whether Workers KV works (https://www.cloudflarestatus.com). Publishing goes on by itself."),
+    site?.unreadable && problem("error", "site", `since ${site.unreadable.since} the site cannot be read (${site.unreadable.why}); new posts are listed once it can`, "Check SITE_URL in wrangler.toml, and that the site lets the Worker read its pages."),
     refused && problem("error", "refused", `since ${refused} nothing is published, because another deployment published into the same namespace of Workers KV`, "Give each its own namespace; or, if the other one is gone, run `npx wrangler kv key delete :owner --binding VIEWS --remote`."),
     kv && kv.writes >= kv.budget && problem("error", "budget", `today's ${digits(kv.budget)} writes to Workers KV are used up; numbers that readers see stand still until midnight UTC`, "Raise PUBLISH_SECONDS; or, on the paid plan, KV_WRITES_PER_DAY."),
     behind > BEHIND && problem("error", "behind", `the oldest published number is ${duration(behind)} behind`, "Raise KV_WRITES_PER_DAY, as far as your plan allows."),
