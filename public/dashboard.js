@@ -79,6 +79,7 @@ function render() {
   renderLogin(Object.values(path).map(lockedAt).find(Boolean));
   renderSkipped(Object.entries(stats?.not_counted ?? unknown));
   if (stats) renderStats(stats);
+  renderOpen(stats?.new_posts);
   if (site) renderDays(site.days);
   renderPublished();
   renderTop(path.top);
@@ -98,6 +99,12 @@ function renderStats({ views, posts, kv, adopted }) {
   if (adopted?.left) {
     write(at("adopted"), `${plural(adopted.left, "entry was", "entries were")} left alone when Tally took over this namespace, because they are not counts; ${plural(adopted.posts, "post was", "posts were")} taken over.`);
   }
+}
+
+/** Says that anybody can add posts, where that is so. */
+function renderOpen(open) {
+  at("open").hidden = open?.from !== "anyone";
+  if (open) fill(at("open"), "Anybody can add posts to these numbers. ", make("code", {}, String(open.setting)), " in wrangler.toml says whose pages may.");
 }
 
 function renderDays(days) {

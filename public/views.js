@@ -15,6 +15,8 @@
 //   the page goes on without being loaded, where the fragment is a path or `#tally-skip`, and where there is no
 //   Navigation API to tell. It says with which hash, so an integrity hash covers all that runs here.
 //
+// A ping says at which path the page is, where its post can be verified (`SITE_URL`).
+//
 // The pings go where the script came from. Other elements of the page are read as data only, whatever their
 // names and addresses are. The page waits for nothing here, and no failure shows.
 
@@ -45,9 +47,9 @@ const count = (tag, text) => {
     text,
     post,
     skips ||
-      fetch(new URL("views/" + encodeURIComponent(post), src), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
-        // It is read to its end, or the browser keeps the request open.
-        .then((answer) => (answer.ok ? answer.json() : answer.text()))
+      fetch(new URL(`views/${encodeURIComponent(post)}?at=` + location.pathname, src), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
+        // It is read to its end, or the browser keeps the request open. A refusal is JSON, too.
+        .then((answer) => answer.json())
         .catch((error) => error),
   ];
 };

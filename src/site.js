@@ -33,17 +33,21 @@ const searches = new Map();
  * it, or of the error. `stubOf` makes a stub of the ledger of a name.
  */
 export function verified(stubOf, name, request, env, context) {
-  const [post, address] = ask((rust) => rust.page_of(request, env));
+  const [post, address, network] = ask((rust) => rust.page_of(request, env));
   if (address === undefined) return unreal(post, "", request, env, context);
-  const search = searchFor(post, address, context, () => find(stubOf, name, post, address, env));
+  const search = searchFor(post, address, context, () => find(stubOf, name, post, address, network, env));
   return search.then((known) => known || unreal(post, address, request, env, context));
 }
 
 /** Reads the page of a post that is counted already again, beside the answer to a ping. */
 export function check(stubOf, name, post, page, request, env, context) {
-  const [, own] = ask((rust) => rust.page_of(request, env));
-  const address = page ?? own;
-  if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+  try {
+    const address = page ?? ask((rust) => rust.page_of(request, env))[1];
+    if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+  } catch (cause) {
+    // The ping has counted.
+    console.error("site:", cause);
+  }
 }
 
 /** For Rust: reads the page of a post for the owner; a promise of what it says, once the ledger was told. */
@@ -89,10 +93,10 @@ function searchFor(post, address, context, begin) {
 }
 
 /** Whether the ledger knows the post, once somebody has read its page. */
-async function find(stubOf, name, post, address, env) {
+async function find(stubOf, name, post, address, network, env) {
   const end = Date.now() + PATIENCE;
   let claim;
-  while (WAIT === (claim = await owner(stubOf, name, (ledger) => ledger.claim(post, address)))) {
+  while (WAIT === (claim = await owner(stubOf, name, (ledger) => ledger.claim(post, address, network)))) {
     if (Date.now() > end) throw new Error("the site was not read in time");
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }

@@ -101,8 +101,16 @@ fn restore(head: &Published, part: impl Fn() -> FoundPart) {
     site.export();
 }
 
+/// As in tests/fuzz.rs.
+fn cases(cases: u32) -> ProptestConfig {
+    let times = std::env::var("FUZZ")
+        .ok()
+        .and_then(|times| times.parse().ok());
+    ProptestConfig::with_cases(cases.saturating_mul(times.unwrap_or(1)))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(cases(2000))]
 
     #[test]
     fn heads(bytes in prop_oneof![damaged(0), damaged(1)]) {
@@ -125,7 +133,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(60))]
+    #![proptest_config(cases(60))]
 
     #[test]
     fn ledgers_are_restored_from_what_can_be_read(bytes in damaged(2)) {

@@ -4,7 +4,8 @@
 // them, and fails when it is told to. The entrypoint `control` is for the tests:
 //
 //   GET /                  {"mode", "operations": {"get", "put", "delete", "list"}, "entries": {key: text}, "points"}
-//   PUT /mode/MODE         ok | fail (500) | busy (429) | stall (never answers)
+//   PUT /mode/MODE         ok | fail (500) | busy (429) | stall (never answers) | lose (a write is acknowledged and
+//                          lost) | old (a read is answered with what was there before the last write)
 //   PUT /entries           takes {key: text} and adds it
 //   GET /bytes             {key: base64} of everything, PUT adds it
 //   DELETE /               empties everything
@@ -13,6 +14,8 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
 const entries = new Map();
+/** What was there before the last write of each key. */
+const before = new Map();
 const points = [];
 let operations;
 let mode = "ok";
@@ -45,8 +48,10 @@ function operationOf(method, key) {
 }
 
 const answers = {
-  get: (key) => (entries.has(key) ? new Response(entries.get(key)) : new Response("not found", { status: 404 })),
+  get: (key) => (look(key) ? new Response(look(key)) : new Response("not found", { status: 404 })),
   put(key, body) {
+    if (mode === "lose") return new Response();
+    before.set(key, entries.get(key));
     entries.set(key, body);
     return new Response();
   },
@@ -57,7 +62,7 @@ const answers = {
   bulk(_, body) {
     const { keys } = JSON.parse(text(body));
     operations.get += keys.length;
-    return Response.json(Object.fromEntries(keys.map((key) => [key, entries.has(key) ? text(entries.get(key)) : null])));
+    return Response.json(Object.fromEntries(keys.map((key) => [key, look(key) ? text(look(key)) : null])));
   },
   list(_, __, params) {
     const all = [...entries.keys()].sort();
@@ -68,6 +73,7 @@ const answers = {
   },
 };
 
+const look = (key) => (mode === "old" ? before : entries).get(key);
 const base64 = (bytes) => btoa(Array.from(new Uint8Array(bytes), (byte) => String.fromCharCode(byte)).join(""));
 const text = (bytes) => new TextDecoder().decode(bytes);
 

@@ -17,6 +17,7 @@ use tally::books::layout::{Phase, Plan, Whose};
 use tally::books::publication::Outcomes;
 use tally::books::takeover::{FoundPart, Want};
 use tally::books::tally::{Ping, Tally};
+use tally::model::filter::Filter;
 use tally::model::mode::Mode;
 use tally::model::outcome::Outcome;
 use tally::model::owner::Owners;
@@ -96,6 +97,8 @@ enum Op {
     Skip(u16, u8),
     Set(u16, u64),
     Import(u8),
+    /// The owner deletes what has at most so many views and is anybody's.
+    Remove(u64),
     /// A ledger hands over, as far as its messages and it itself get.
     Advance(u8, Vec<Fate>, u8),
     /// A batch comes again.
@@ -142,6 +145,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         1 => (0..POSTS, 0..3_u8).prop_map(|(post, n)| Op::Skip(post, n)),
         2 => (0..POSTS, 0..9_u64).prop_map(|(post, views)| Op::Set(post, views)),
         1 => (0..3_u8).prop_map(Op::Import),
+        1 => (1..5_u64).prop_map(Op::Remove),
         15 => (0..16_u8, prop::collection::vec(fate(), 16), 0..6_u8)
             .prop_map(|(ledger, fates, end)| Op::Advance(ledger, fates, end)),
         4 => (0..100_usize).prop_map(Op::Late),
@@ -174,6 +178,7 @@ impl Cluster {
             settings: Settings {
                 ledgers,
                 writes: 100_000,
+                new_posts: u32::MAX,
                 ..Settings::default()
             },
             now: START,
@@ -268,6 +273,7 @@ impl Cluster {
             post: &name,
             id: sent_id.as_deref(),
             visitor: address.as_deref().map(|address| (address, "Firefox")),
+            network: None,
         };
         let Node { store, tally } = self.node(ledger);
         let outcome = tally.ping(store, ping, &settings, at(now), || key);
@@ -338,6 +344,36 @@ impl Cluster {
             (0..POSTS).for_each(|of| *self.counts.entry(of).or_default() += 10);
             self.owned.extend(0..POSTS);
         }
+    }
+
+    /// Where no change is on its way.
+    fn remove(&mut self, most: u64) {
+        let plan = self.plan();
+        if plan.phase != Phase::Settled {
+            return;
+        }
+        let now = at(self.now);
+        let filter = Filter {
+            views: Some(most),
+            ..Filter::default()
+        };
+        let mut views = 0;
+        for ledger in 0..plan.ledgers {
+            self.follow(ledger, plan);
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let Node { store, tally } = self.node(ledger);
+                let removed = tally.remove(store, from, &filter, false, now);
+                let removed = removed.expect("pages");
+                views += removed.views;
+                next = removed.next;
+                self.save(ledger);
+            }
+        }
+        let owned = &self.owned;
+        let goes = |of: &u16, views: &mut u64| *views <= most && !owned.contains(of);
+        let gone = self.counts.extract_if(|of, views| goes(of, views));
+        assert_eq!(views, gone.map(|(_, views)| views).sum::<u64>());
     }
 
     /// Hands a range over: the messages meet their fates, and it ends after so many steps. Whether all is
@@ -550,6 +586,7 @@ impl Cluster {
             }
             Op::Set(of, views) => self.set(of, views),
             Op::Import(id) => self.import(id),
+            Op::Remove(views) => self.remove(views),
             Op::Advance(ledger, fates, end) => {
                 let plan = self.plan();
                 if plan.phase == Phase::Moving && plan.sources().contains(&ledger) {

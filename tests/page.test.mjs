@@ -104,7 +104,7 @@ test("query and fragment never leave the page, whatever its address", { skip }, 
     const [text] = await shown(page, ([text]) => text !== "–");
     assert.match(text, /^\d+$/, path);
     const requests = tally.raw();
-    assert.deepEqual(requests.map(({ method, path }) => [method, path]), [["POST", `/views/${encodeURIComponent(post)}`]]);
+    assert.deepEqual(requests.map(({ method, path }) => [method, path]), [["POST", `/views/${encodeURIComponent(post)}?at=${path}`]]);
     assert.doesNotMatch(JSON.stringify(requests), /secret/, path);
     await page.context().close();
   }

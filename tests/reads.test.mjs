@@ -86,7 +86,8 @@ describe("what was published", () => {
     assert.equal(oldest, published);
     const skipped = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0, unknown: 0 };
     const adopted = { posts: 0, left: 0 };
-    assert.deepEqual(rest, { views: 72 + 360, posts: 124, not_counted: skipped, adopted });
+    const open = { from: "anyone", setting: "SITE_URL" };
+    assert.deepEqual(rest, { views: 72 + 360, posts: 124, not_counted: skipped, adopted, new_posts: open });
     assert.equal(kv.budget, 1_000_000);
     assert.ok(Math.abs(new Date(published) - Date.now()) < 120_000);
     const { operations } = await tally.kv();
@@ -213,7 +214,7 @@ describe("what is refused", () => {
     ["POST", `/views/a?id=${"%C3%A9".repeat(64)}x`, 400, "invalid_id"],
     ["POST", "/views/a?id=%FF", 400, "invalid_encoding"],
     ...["POST", "PUT", "DELETE", "PATCH"].flatMap((method) =>
-      ["/views", "/top", "/history", "/stats", "/export"].map((path) => [method, path, 405, "method_not_allowed", "GET, HEAD, OPTIONS"])),
+      ["/top", "/history", "/stats", "/export"].map((path) => [method, path, 405, "method_not_allowed", "GET, HEAD, OPTIONS"])),
     ...["GET", "HEAD", "PUT", "DELETE", "PATCH"].map((method) => [method, "/import", 405, "method_not_allowed", "POST, OPTIONS"]),
     ["PATCH", "/views/a", 405, "method_not_allowed", ALL],
     ["PROPFIND", "/views/a", 405, "method_not_allowed", ALL],
@@ -259,9 +260,9 @@ describe("what is refused", () => {
   });
 });
 
-test("no bytes are too odd for an answer", async () => {
+test("no bytes are too odd for an answer", { timeout: 3_600_000 }, async () => {
   const tally = await serve(TALLY, { vars: { ...VARS, ADMIN_TOKEN: "secret" } });
-  let seed = 1;
+  let seed = Number(process.env.SEED ?? 1);
   // A linear congruential generator, of which the high bits are good enough.
   const below = (n) => ((seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0) / 2 ** 32 * n) | 0;
   const one = (list) => list[below(list.length)];
@@ -276,7 +277,7 @@ test("no bytes are too odd for an answer", async () => {
   const names = ["CF-Connecting-IP", "User-Agent", "Origin", "If-None-Match", "Accept", "Sec-Purpose", "DNT", "Access-Control-Request-Method", "X-Moz"];
   try {
     const statuses = new Map();
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 400 * (process.env.FUZZ ?? 1); n++) {
       const [method, path] = [one(methods), one(bases) + noise()];
       const headers = Object.fromEntries(names.filter(() => below(3) === 0).map((name) => [name, bytes(30, 0x20, 0x7f) + bytes(5, 0xa0, 0x100)]));
       if (below(2)) headers.Authorization = one(["Bearer secret", "Bearer secret", `Bearer ${bytes(9, 0x21, 0x7f)}`, bytes(30, 0xa0, 0x100)]);
@@ -286,7 +287,7 @@ test("no bytes are too odd for an answer", async () => {
       if (status >= 400 && method !== "HEAD" && answer.startsWith("{")) assert.ok(JSON.parse(answer).error.code);
       statuses.set(status, (statuses.get(status) ?? 0) + 1);
     }
-    for (const status of [200, 400, 401]) assert.ok(statuses.get(status) > 10, `${status}: ${statuses.get(status)}`);
+    for (const status of [200, 400, 401]) assert.ok(statuses.get(status) > 2, `${status}: ${statuses.get(status)}`);
     assert.deepEqual((await ping(tally, "after", 1)).told, { post: "after", views: 1, counted: true });
     assert.doesNotMatch(tally.log(), /panicked|uncaught/i);
   } finally {

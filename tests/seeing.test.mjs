@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { unstable_readConfig as readConfig } from "wrangler";
 import { ping, until } from "./visitors.mjs";
-import { TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
 const VARS = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 1_000_000, DEDUPE_SECONDS: 0 };
 
@@ -44,6 +45,12 @@ test("a publication is a line in the log and a point in the data set, without a 
     assert.deepEqual(await event(tally, "taken_over"), { event: "taken_over", ledger: 0, posts: 0, left: 0 });
     assert.doesNotMatch(tally.log() + JSON.stringify(points), /secret-post|10\.0\.0|Mozilla/);
   }));
+
+test("Workers Logs keeps what Tally writes, and no requests", () => {
+  const { observability } = readConfig({ config: join(ROOT, "wrangler.toml") });
+  assert.equal(observability.enabled, true);
+  assert.equal(observability.logs.invocation_logs, false);
+});
 
 test("a burst of refusals is one line for each second and reason", () =>
   using({}, async (tally) => {

@@ -40,7 +40,7 @@ fn claim(books: &mut Books, id: &str) -> Result<Claim, Error> {
     let (now, settings) = (at(books.now), &books.settings);
     books
         .tally
-        .claim(&books.store, &post(id), &address(id), settings, now)
+        .claim(&books.store, &post(id), &address(id), None, settings, now)
 }
 
 fn judged(books: &mut Books, id: &str, verdict: Verdict) -> Result<bool, Error> {
@@ -87,8 +87,11 @@ fn a_post_counts_once_its_page_was_read() {
     assert_eq!(ping(&mut books, "/a"), Outcome::Counted(2));
     books.settle(60);
     assert_eq!(books.top("", Period::All), [("/a".to_owned(), 2)]);
-    let name = ("A".to_owned(), "/a/".to_owned());
-    assert_eq!(books.published().head.names.get("/a"), Some(&name));
+    let name = Some(("A".to_owned(), "/a/".to_owned()));
+    for period in Period::EACH {
+        let published = books.published();
+        assert_eq!(published.top("", period).expect("a list")[0].name, name);
+    }
 }
 
 #[test]
@@ -224,7 +227,7 @@ fn posts_that_wait_have_a_room_of_their_own() {
             books.save();
         }
     };
-    assert_eq!(refused, Error::TooManyNewPosts);
+    assert_eq!(refused, Error::TooManyAtOnce);
     assert!((900..=2100).contains(&taken), "{taken}");
     // Others are not kept out by them.
     assert_eq!(judged(&mut books, "/real", real("", "")), Ok(true));
@@ -249,11 +252,11 @@ fn new_posts_come_at_a_pace_and_known_ones_at_any() {
         }
     }
     assert_eq!(real_ones, 60);
-    assert_eq!(claim(&mut books, "/next"), Err(Error::TooManyNewPosts));
+    assert_eq!(claim(&mut books, "/next"), Err(Error::TooManyAtOnce));
     // Whoever has read its page for nothing, too.
     assert_eq!(
         judged(&mut books, "/next", real("", "")),
-        Err(Error::TooManyNewPosts)
+        Err(Error::TooManyAtOnce)
     );
     assert_eq!(ping(&mut books, "/next"), Outcome::Unknown);
     assert_eq!(ping(&mut books, "/5"), Outcome::Counted(1));
@@ -261,7 +264,7 @@ fn new_posts_come_at_a_pace_and_known_ones_at_any() {
     books.crash();
     assert_eq!(
         claim(&mut books, "/next"),
-        Err(Error::TooManyNewPosts),
+        Err(Error::TooManyAtOnce),
         "not forgotten"
     );
     books.set("/owner", 5);
@@ -278,6 +281,24 @@ fn new_posts_come_at_a_pace_and_known_ones_at_any() {
         }
     }
     assert_eq!(read, 239);
+}
+
+#[test]
+fn a_network_claims_thirty_posts_in_an_hour() {
+    let mut books = books();
+    let (now, settings) = (at(books.now), books.settings.clone());
+    let mut claim = |n: u32, network| {
+        let id = format!("/{n}");
+        let (store, tally) = (&books.store, &mut books.tally);
+        tally.claim(store, &post(&id), &address(&id), network, &settings, now)
+    };
+    for n in 0..30 {
+        assert_eq!(claim(n, Some(1)), Ok(Claim::Yours));
+        assert_eq!(claim(n, Some(1)), Ok(Claim::Wait), "not counted again");
+    }
+    assert_eq!(claim(30, Some(1)), Err(Error::TooManyNewPosts));
+    assert_eq!(claim(30, Some(2)), Ok(Claim::Yours));
+    assert_eq!(claim(31, None), Ok(Claim::Yours));
 }
 
 #[test]
@@ -315,8 +336,38 @@ fn a_page_is_read_again_after_a_month_and_while_the_site_is_down_now_and_then() 
     books.now += 301;
     ping(&mut books, "142");
     assert_eq!(check(&mut books, "142"), Some(None));
+    judged(&mut books, "142", GONE).expect("an answer");
+    books.now += DAY - 1;
+    ping(&mut books, "142");
+    assert_eq!(check(&mut books, "142"), None);
+    books.now += 1;
+    ping(&mut books, "142");
+    assert_eq!(check(&mut books, "142"), Some(None));
     judged(&mut books, "142", real("Hello", "/hello")).expect("room");
-    assert_eq!(ping(&mut books, "142"), Outcome::Counted(9));
+    assert_eq!(ping(&mut books, "142"), Outcome::Counted(11));
+}
+
+#[test]
+fn names_have_a_bound() {
+    let mut books = books();
+    books.settings.lists = (0..16).map(|n| format!("/{n}/")).collect();
+    books.settings.ledgers = 1;
+    for n in 0..16 * 100 {
+        let id = format!("/{}/{}", n % 16, n / 16);
+        let path = format!("{id}{}", "x".repeat(500));
+        judged(&mut books, &id, real(&"t".repeat(200), &path)).expect("within the pace");
+        ping(&mut books, &id);
+        books.now += 5;
+        books.save();
+    }
+    books.settle(3600);
+    let head = books.published().head;
+    let places = head.lists.iter().flat_map(|list| &list.periods).flatten();
+    let named = places.clone().filter(|place| place.name.is_some()).count();
+    assert!(named > 500 && named < places.count(), "{named}");
+    let head = books.published().head;
+    let bytes = head.write().expect("a head").len();
+    assert!(bytes < 640 << 10, "{bytes}");
 }
 
 #[test]

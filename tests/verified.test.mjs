@@ -41,7 +41,7 @@ const page = ({ title = "Hello", post, head = "", script = SCRIPT }) =>
 let blog, tally;
 let visitors = 0;
 const ping = (post, { to = tally, at, origin = blog.url, n = visitors++ } = {}) =>
-  pingAs(to, encodeURIComponent(post) + (at === undefined ? "" : `?at=${encodeURIComponent(at)}`), n, { Origin: origin });
+  pingAs(to, encodeURIComponent(post) + (at === undefined ? "" : `?at=${at}`), n, { Origin: origin });
 const status = (code) => (response) => response.writeHead(code, { "Content-Type": "text/html" }).end(page({}));
 const vars = (more = {}) => ({ ...FAST, SITE_URL: blog.url, ADMIN_TOKEN: "token", ...more });
 const stats = (to = tally) => read(to, "/stats");
@@ -77,4 +77,218 @@ test("a post that the site does not have does not; it is not asked for again", a
     assert.deepEqual(told, UNKNOWN("/not-there"));
   }
   assert.equal(blog.times("/not-there"), 1);
+});
+
+describe("a page", () => {
+  /** Whether a page with these parts proves a post. */
+  const proves = async (path, answer, post = path, options = {}) => {
+    blog.pages.set(path, answer);
+    return (await ping(post, options)).told.counted;
+  };
+
+  test("names the post by data-post, data-prefix, its canonical or its own address", async () => {
+    assert.ok(await proves("/named/1", page({ post: "142" }), "142", { at: "/named/1" }));
+    assert.ok(!(await proves("/named/2", page({ post: "143" }), "144", { at: "/named/2" })));
+    assert.ok(!(await proves("/named/3", page({ post: "145" }))));
+    assert.ok(await proves("/named/4/", page({}), "/named/4", { at: "/named/4/" }));
+    assert.ok(await proves("/named/5", page({ head: '<link rel="canonical" href="/canonical">' }), "/canonical", { at: "/named/5" }));
+    assert.ok(await proves("/named/6", page({ head: '<link rel="canonical" href="https://else.example/x">' })));
+    assert.ok(!(await proves("/named/7", page({ head: '<link rel="canonical" href="https://else.example/x">' }), "/x", { at: "/named/7" })));
+    const prefixed = page({}).replace("<script", '<script data-prefix="fr"');
+    assert.ok(await proves("/named/8", prefixed, "fr/named/8", { at: "/named/8" }));
+    assert.ok(await proves("/named/caf%C3%A9", page({}), "/named/café"));
+    assert.ok(await proves("/named/caf%C3%A8", page({}), "/named/cafè", { at: "/named/caf%C3%A8" }));
+    assert.ok(await proves("/named/9", page({ post: "147" }), "147", { at: "%2Fnamed%2F9" }));
+    assert.ok(!(await ping("146")).told.counted, "names no page");
+  });
+
+  test("has the script in it, and is HTML that is there", async () => {
+    assert.ok(!(await proves("/no/script", page({ script: "/other.js" }))));
+    assert.ok(!(await proves("/no/comment", `<!-- ${page({})} -->`)));
+    assert.ok(!(await proves("/no/text", `<textarea>${page({})}`)));
+    const typed = (response) => response.writeHead(200, { "Content-Type": "text/plain" }).end(page({}));
+    assert.ok(!(await proves("/no/html", typed)));
+    assert.ok(!(await proves("/no/gone", status(410))));
+  });
+
+  test("may redirect within the site, but not out of it or for ever", async () => {
+    const to = (Location) => (response) => response.writeHead(301, { Location }).end();
+    blog.pages.set("/redirects/there/", page({}));
+    assert.ok(await proves("/redirects/there", to("/redirects/there/")));
+    const other = await site();
+    other.pages.set("/redirects/out", page({}));
+    assert.ok(!(await proves("/redirects/out", to(`${other.url}/redirects/out`))));
+    assert.ok(!(await proves("/redirects/out2", to(`//${new URL(other.url).host}/redirects/out`))));
+    assert.deepEqual(other.asked, []);
+    await other.close();
+    assert.ok(!(await proves("/redirects/loop", to("/redirects/loop"))));
+    assert.equal(blog.times("/redirects/loop"), 6);
+  });
+
+  test("is on the site, whatever a ping says", async () => {
+    const before = blog.asked.length;
+    const tricks = ["//evil.example", "/\\evil.example", "%2F%5Cevil.example", "@evil.example", "http://evil.example/", "http:", "evil", "/../x", "/%2e%2e/x", "/x?y", "%2f%2fevil.example", ""];
+    for (const [n, at] of tricks.entries()) assert.deepEqual((await ping(`trick-${n}`, { at })).told, UNKNOWN(`trick-${n}`), at);
+    assert.equal(blog.asked.length, before);
+    await ping("trick-slash", { at: "/a%2fb" });
+    assert.deepEqual(blog.asked.slice(before), ["/a%2fb"]);
+    const foreign = await ping("/2026/hello", { origin: "https://evil.example" });
+    assert.equal(foreign.status, 403);
+  });
+
+  test("is read up to 1 MiB", async () => {
+    const filled = (bytes) => page({ head: `<style>${"x".repeat(bytes)}</style>` });
+    assert.ok(await proves("/long/1", filled(1_000_000)));
+    assert.ok(!(await proves("/long/2", filled(2 << 20))));
+  });
+});
+
+test("titles and addresses are in the list, as texts", async () => {
+  const title = "Tom &amp; Jerry&#8217;s\n &quot;caf&eacute;&quot; &lt;/script&gt;&lt;script&gt;alert(1)&lt;/script&gt;";
+  blog.pages.set("/titles/1", page({ title }));
+  blog.pages.set("/titles/2", page({ head: '<meta property="og:title" content="Short"><link rel="canonical" href="/titles/two/">', post: "titles-2" }));
+  blog.pages.set("/titles/3", page({ title: "x".repeat(5000) }));
+  for (let n = 0; n < 5; n++) {
+    await ping("/titles/1");
+    await ping("titles-2", { at: "/titles/2" });
+    await ping("/titles/3");
+  }
+  const find = (posts, post) => posts.find((one) => one.post === post);
+  const listed = (posts) => find(posts, "/titles/1") && find(posts, "titles-2") && find(posts, "/titles/3");
+  const { posts } = await until(() => read(tally, "/top?limit=100"), ({ posts }) => listed(posts)?.views === 5);
+  assert.deepEqual(find(posts, "/titles/1"), {
+    post: "/titles/1",
+    views: 5,
+    title: 'Tom & Jerry’s "café" </script><script>alert(1)</script>',
+    url: `${blog.url}/titles/1`,
+  });
+  assert.deepEqual(find(posts, "titles-2"), { post: "titles-2", views: 5, title: "Short", url: `${blog.url}/titles/two/` });
+  assert.equal(find(posts, "/titles/3").title, "x".repeat(200));
+});
+
+test("a viral new post: 500 pings at once in two isolates are counted exactly, by one fetch", async () => {
+  blog.pages.set("/viral", (response) =>
+    setTimeout(() => response.writeHead(200, { "Content-Type": "text/html" }).end(page({})), 500));
+  const reader = { url: tally.reader };
+  const answers = await Promise.all(Array.from({ length: 500 }, (_, n) => ping("/viral", { to: n % 2 ? reader : tally })));
+  const views = answers.map(({ told }) => told.views).sort((a, b) => a - b);
+  assert.deepEqual(views, Array.from({ length: 500 }, (_, n) => n + 1));
+  assert.equal(blog.times("/viral"), 1);
+});
+
+test("the owner has a post looked at, and is told why it is not real", async () => {
+  const verify = async (query, headers = TOKEN) => {
+    const answer = await request(tally.url, `/verify?${query}`, { method: "POST", headers });
+    return { status: answer.status, told: JSON.parse(answer.body) };
+  };
+  blog.pages.set("/owner", page({ title: "Before" }));
+  await ping("/owner");
+  blog.pages.set("/owner", page({ title: "After" }));
+  const found = await verify("post=/owner");
+  assert.deepEqual(found.told, { post: "/owner", verified: true, title: "After", url: `${blog.url}/owner` });
+  const not = await verify("post=/owner/not");
+  assert.deepEqual(not.told, { post: "/owner/not", verified: false, reason: "the site answered with status 404" });
+  assert.equal((await verify("post=1&at=/owner")).told.reason, "the page's script tag names another post");
+  assert.equal((await verify("post=/owner", {})).status, 401);
+  assert.equal((await verify("")).status, 400);
+});
+
+test("what the owner sets or imports counts without a page, and gets its title from one", async () => {
+  await request(tally.url, "/views/owned", { method: "PUT", headers: TOKEN, body: "1000" });
+  blog.pages.set("/owned", page({ post: "owned", title: "Owned" }));
+  assert.equal((await ping("owned", { at: "/owned" })).told.views, 1001);
+  const top = () => read(tally, "/top?limit=1");
+  const { posts } = await until(top, ({ posts }) => posts[0].title === "Owned");
+  assert.deepEqual(posts, [{ post: "owned", views: 1001, title: "Owned", url: `${blog.url}/owned` }]);
+});
+
+describe("while the site cannot be read", () => {
+  let alone;
+  const to = (options = {}) => ({ to: alone, ...options });
+  const start = (more) => serve(TALLY, { vars: vars(), rateLimit: false, ...more });
+
+  for (const code of [500, 403, 429]) {
+    test(`status ${code}: a new post counts and is not shown until it is verified`, async () => {
+      const state = temporaryFolder();
+      alone = await start({ state });
+      blog.pages.set("/down", page({ title: "Down" }));
+      blog.down = status(code);
+      for (const views of [1, 2]) assert.deepEqual((await ping("/down", to())).told, { post: "/down", views, counted: true });
+      const told = await until(() => stats(alone), ({ site }) => site.waiting === 1);
+      assert.equal(told.views, 0);
+      assert.equal(told.posts, 0);
+      assert.deepEqual(told.site.urls, [`${blog.url}/`]);
+      assert.equal(told.site.unreadable.why, `status ${code}`);
+      assert.match(told.site.unreadable.since, /^\d{4}-/);
+      assert.deepEqual((await read(alone, "/top")).posts, []);
+      assert.deepEqual((await read(alone, "/views?post=/down")).views, { "/down": 0 });
+      assert.equal(alone.log().split("the site cannot be read").length, 2, "one line");
+      await alone.stop("SIGKILL");
+      alone = await start({ state });
+      assert.equal((await ping("/down", to())).told.views, 3);
+      blog.down = undefined;
+      const answer = await request(alone.url, "/verify?post=/down", { method: "POST", headers: TOKEN });
+      assert.equal(JSON.parse(answer.body).verified, true);
+      const { posts } = await until(() => read(alone, "/top"), ({ posts }) => posts.length > 0);
+      assert.deepEqual(posts, [{ post: "/down", views: 3, title: "Down", url: `${blog.url}/down` }]);
+      const after = await until(() => stats(alone), ({ site }) => site.waiting === 0);
+      assert.equal(after.site.unreadable, undefined);
+      assert.equal(after.views, 3);
+      await alone.stop();
+    });
+  }
+
+  test("slow: a ping waits no longer than ten seconds, and counts", async () => {
+    alone = await start();
+    blog.pages.set("/slow", () => {});
+    const begun = Date.now();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => ping("/slow", to())));
+    assert.ok(Date.now() - begun < 10_000, `${Date.now() - begun} ms`);
+    assert.deepEqual(answers.map(({ told }) => told.views).sort((a, b) => a - b), Array.from({ length: 20 }, (_, n) => n + 1));
+    assert.equal(blog.times("/slow"), 1);
+    assert.equal((await until(() => stats(alone), ({ site }) => site.waiting)).site.unreadable.why, "no answer within 5 seconds");
+    await alone.stop();
+  });
+});
+
+test("killed while a page is read: nothing is counted, and the next ping is", async () => {
+  const state = temporaryFolder();
+  let alone = await serve(TALLY, { vars: vars(), rateLimit: false, state });
+  let begun;
+  const isRead = new Promise((resolve) => (begun = resolve));
+  blog.pages.set("/killed", begun);
+  const lost = ping("/killed", { to: alone }).catch(() => "lost");
+  await isRead;
+  await alone.stop("SIGKILL");
+  assert.equal(await lost, "lost");
+  blog.pages.set("/killed", page({}));
+  alone = await serve(TALLY, { vars: vars(), rateLimit: false, state });
+  assert.equal((await ping("/killed", { to: alone })).told.views, 1);
+  await alone.stop();
+});
+
+test("four ledgers verify and name their posts, also after a restart", async () => {
+  const state = temporaryFolder();
+  const start = () => serve(TALLY, { vars: vars({ LEDGERS: 4 }), rateLimit: false, state });
+  let alone = await start();
+  const posts = Array.from({ length: 12 }, (_, n) => `/four/${n}`);
+  for (const post of posts) blog.pages.set(post, page({ title: `Title of ${post}` }));
+  const counted = await Promise.all(posts.flatMap((post) => [1, 2, 3].map(() => ping(post, { to: alone }))));
+  assert.ok(counted.every(({ told }) => told.counted), JSON.stringify(counted.find(({ told }) => !told.counted)?.told));
+  for (const post of posts) assert.equal(blog.times(post), 1);
+  const top = () => read(alone, "/top?limit=100");
+  const found = await until(top, ({ posts }) => posts?.length === 12 && posts.every(({ title, views }) => title && views === 3), 30);
+  assert.deepEqual(
+    found.posts.map(({ post, title, url }) => [post, title, url]).sort(),
+    posts.map((post) => [post, `Title of ${post}`, `${blog.url}${post}`]).sort(),
+  );
+  await alone.stop();
+  alone = await start();
+  assert.equal((await ping(posts[0], { to: alone })).told.views, 4);
+  await alone.stop();
+});
+
+test("what was not counted is told", async () => {
+  const { not_counted } = await until(stats, ({ not_counted }) => not_counted.unknown >= 3);
+  assert.ok(not_counted.unknown >= 3, JSON.stringify(not_counted));
 });

@@ -9,6 +9,7 @@ use tally::base::limits::{MAX_ID_BYTES, MAX_POST_BYTES};
 use tally::http::badge::Badge;
 use tally::http::portable::Format;
 use tally::http::route::{Import, Owner, Route, Views, is_of_views};
+use tally::model::filter::Filter;
 use tally::model::mode::Mode;
 use tally::model::record::Period;
 
@@ -315,11 +316,75 @@ fn what_is_wrong_for_an_owner_is_told_later() {
 }
 
 #[test]
+fn many_posts_are_deleted_by_a_filter() {
+    let remove = |prefix: &str, views, dry, from: Option<&str>| {
+        let prefix = prefix.to_owned();
+        owner(Ok(Owner::Remove {
+            filter: Filter { prefix, views },
+            dry,
+            from: from.map(str::to_owned),
+        }))
+    };
+    for (query, expected) in [
+        ("prefix=/wp-", remove("/wp-", None, false, None)),
+        (
+            "prefix=%2Fwp-&views=1&dry=1",
+            remove("/wp-", Some(1), true, None),
+        ),
+        ("views=9&prefix=&dry=0", remove("", Some(9), false, None)),
+        (
+            "prefix=a+b&from=3:5f",
+            remove("a b", None, false, Some("3:5f")),
+        ),
+    ] {
+        assert_eq!(
+            ask("DELETE", &format!("/views?{query}")),
+            expected,
+            "{query}"
+        );
+    }
+    let long = format!("prefix={}", "x".repeat(513));
+    for (query, error) in [
+        ("", Error::InvalidFilter),
+        ("prefix=", Error::InvalidFilter),
+        ("prefix=&dry=1", Error::InvalidFilter),
+        ("dry=1", Error::InvalidFilter),
+        ("views=0", Error::InvalidFilter),
+        ("views=", Error::InvalidFilter),
+        ("views=-1", Error::InvalidFilter),
+        ("views=one", Error::InvalidFilter),
+        ("views=1e3", Error::InvalidFilter),
+        ("views=9007199254740992", Error::InvalidFilter),
+        ("prefix=/a&views=x", Error::InvalidFilter),
+        ("prefix=/a&dry=yes", Error::InvalidFilter),
+        ("prefix=/a&dry=", Error::InvalidFilter),
+        ("prefix=/a&dry", Error::InvalidFilter),
+        // What was not meant so must not delete more than was meant.
+        ("prefx=/a&views=1", Error::InvalidFilter),
+        ("post=142", Error::InvalidFilter),
+        ("prefix=/a&prefix=/b", Error::InvalidFilter),
+        ("views=1&views=2", Error::InvalidFilter),
+        ("views=1&Prefix=/a", Error::InvalidFilter),
+        ("prefix=%zz&views=1", Error::InvalidEncoding),
+        ("prefix=%00", Error::InvalidPost),
+        ("prefix=:head", Error::InvalidPost),
+        (&long, Error::InvalidPost),
+    ] {
+        let asked = ask("DELETE", &format!("/views?{query}"));
+        assert_eq!(asked, owner(Err(error)), "{query}");
+    }
+}
+
+#[test]
 fn other_methods_are_told_which_there_are() {
     let reads = "GET, HEAD, OPTIONS";
     let all = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
     for (methods, path, allow) in [
-        (["POST", "PUT", "DELETE"], "/views", reads),
+        (
+            ["POST", "PUT", "PATCH"],
+            "/views",
+            "GET, HEAD, DELETE, OPTIONS",
+        ),
         (["POST", "PUT", "PATCH"], "/top", reads),
         (["POST", "PUT", "get"], "/history", reads),
         (["POST", "DELETE", ""], "/stats", reads),

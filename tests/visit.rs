@@ -46,6 +46,7 @@ fn nothing_has_to_be_set() {
             publish: 300,
             writes: 900,
             ledgers: 1,
+            new_posts: 500,
             count_bots: false,
             origins: Vec::new(),
             sites: Vec::new(),
@@ -61,6 +62,7 @@ fn everything_can_be_set() {
     let (settings, refused) = parse(&[
         "DEDUPE_SECONDS=0",
         "PUBLISH_SECONDS= 1 ",
+        "NEW_POSTS_PER_HOUR=0",
         "KV_WRITES_PER_DAY=4294967295",
         "LEDGERS=64",
         "BOTS=count",
@@ -77,6 +79,7 @@ fn everything_can_be_set() {
             publish: 1,
             writes: u32::MAX,
             ledgers: 64,
+            new_posts: 0,
             count_bots: true,
             origins: ["https://a.example", "http://b.example:8080", "null"]
                 .map(str::to_owned)
@@ -119,6 +122,8 @@ fn what_is_not_valid_is_named_and_stays_at_its_default() {
         "LEDGERS=0",
         "LEDGERS=65",
         "LEDGERS=four",
+        "NEW_POSTS_PER_HOUR=-1",
+        "NEW_POSTS_PER_HOUR=many",
         "KV_WRITES_PER_DAY=4294967296",
         "KV_WRITES_PER_DAY=1e3",
         "BOTS=yes",
@@ -328,7 +333,7 @@ fn curl_is_no_bot() {
 proptest! {
     #[test]
     fn any_text_is_a_setting_or_refused(text in "[0-9]{1,11}|.{0,20}") {
-        let names = ["DEDUPE_SECONDS", "PUBLISH_SECONDS", "KV_WRITES_PER_DAY"];
+        let names = ["DEDUPE_SECONDS", "PUBLISH_SECONDS", "KV_WRITES_PER_DAY", "NEW_POSTS_PER_HOUR"];
         for name in names {
             let (settings, refused) = parse(&[&format!("{name}={text}")]);
             prop_assert!(settings.dedupe <= 86_400);

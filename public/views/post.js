@@ -15,8 +15,5 @@ export const identify = (text) => {
 };
 
 /** The canonical link, if it is of this host; `www.` makes no difference. */
-export const canonical = () => {
-  const link = root.querySelector("head link[rel~=canonical]");
-  return link && host(link) == host(location) && link;
-};
+export const canonical = (link = root.querySelector("head link[rel~=canonical]")) => link && host(link) == host(location) && link;
 const host = ({ href }) => href.split(/\/(?:www\.)?|[:?#]/)[3];

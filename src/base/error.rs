@@ -50,18 +50,22 @@ pub enum Error {
     TooManyPings,
     /// A ping with a body that it has no use for.
     PingTooLarge,
+    /// More new posts in this hour than `NEW_POSTS_PER_HOUR` lets in, of all or of one network.
+    TooManyNewPosts,
     /// There is no room for another post.
     TooManyPosts,
+    /// More new posts at once than the site confirms in a minute or an hour.
+    TooManyAtOnce,
     /// Counters are not changed over HTTP.
     CountingOff,
-    /// Too many posts that were never seen before.
-    TooManyNewPosts,
     /// A wrong token, or none.
     Unauthorized,
     /// A `format` that is none.
     InvalidFormat,
     /// A `mode` that is none.
     InvalidMode,
+    /// Posts to delete that are not named as they have to be.
+    InvalidFilter,
     /// A body that is not a count.
     InvalidCount,
     /// A body of more bytes than these.
@@ -121,12 +125,13 @@ impl Error {
             Error::ForeignOrigin => (403, "origin"),
             Error::TooManyPings => (429, "flood"),
             Error::PingTooLarge | Error::BodyTooLarge(_) => (413, "body_too_large"),
+            Error::TooManyNewPosts | Error::TooManyAtOnce => (429, "new_posts"),
             Error::TooManyPosts => (409, "too_many_posts"),
             Error::CountingOff => (405, "counting_off"),
-            Error::TooManyNewPosts => (429, "too_many_new_posts"),
             Error::Unauthorized => (401, "unauthorized"),
             Error::InvalidFormat => (400, "invalid_format"),
             Error::InvalidMode => (400, "invalid_mode"),
+            Error::InvalidFilter => (400, "invalid_filter"),
             Error::InvalidCount => (400, "invalid_count"),
             Error::TooManyInImport => (413, "too_many_in_import"),
             Error::InvalidImport(_) => (400, "invalid_import"),
@@ -185,16 +190,22 @@ impl std::fmt::Display for Error {
             Error::ForeignOrigin => f.write_str("Only pages of the origins in `ALLOWED_ORIGINS` may count here"),
             Error::TooManyPings => f.write_str("Too many views from this address; wait a minute"),
             Error::PingTooLarge => f.write_str("A view needs no body"),
+            Error::TooManyNewPosts => {
+                f.write_str("Too many posts are new in this hour; those that are known count as ever")
+            }
             Error::TooManyPosts => f.write_str("There is no room for another post"),
+            Error::TooManyAtOnce => f.write_str("Too many new posts at once; wait a minute"),
             Error::CountingOff => {
                 f.write_str("`COUNTER_WRITES` is off: counters are not changed over HTTP")
             }
-            Error::TooManyNewPosts => f.write_str("Too many new posts at once; wait a minute"),
             Error::Unauthorized => {
                 f.write_str("This needs the header `Authorization: Bearer ADMIN_TOKEN`")
             }
             Error::InvalidFormat => f.write_str("A format is json, ndjson or csv"),
             Error::InvalidMode => f.write_str("A mode is add, replace or max"),
+            Error::InvalidFilter => f.write_str(
+                "Name the posts to delete by `prefix`, by `views` from 1 on, or by both, each once; `dry` is 1 or 0, and `from` what an answer called `next`",
+            ),
             Error::InvalidCount => write!(
                 f,
                 r#"The body is a count, an integer from 0 to {MAX_COUNT}, or {{"views":count}}"#

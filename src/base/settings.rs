@@ -16,6 +16,9 @@ pub struct Settings {
     pub writes: u32,
     /// `LEDGERS`, 1 to [`MAX_LEDGERS`]: how many objects share the posts.
     pub ledgers: u8,
+    /// `NEW_POSTS_PER_HOUR`: how many posts that were never seen count within an hour; 0 for none but
+    /// the owner's.
+    pub new_posts: u32,
     /// `BOTS = "count"`: crawlers count like people.
     pub count_bots: bool,
     /// `ALLOWED_ORIGINS`, separated by commas or spaces, and the origins of the sites: the pages that may
@@ -103,6 +106,7 @@ impl Default for Settings {
             // The free plan has 1,000; a hundred are left for the owner.
             writes: 900,
             ledgers: 1,
+            new_posts: 500,
             count_bots: false,
             origins: Vec::new(),
             sites: Vec::new(),
@@ -114,6 +118,11 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The settings that keep others from adding posts, where anybody can.
+    pub fn opens(&self) -> Option<&'static str> {
+        self.origins.is_empty().then_some("SITE_URL")
+    }
+
     /// Reads the settings from their texts. What is not valid is passed to `refused`, by its name, and stays
     /// at its default; but who may do something is never more than what is set says.
     pub fn parse(var: impl Fn(&str) -> Option<String>, mut refused: impl FnMut(&str)) -> Self {
@@ -140,6 +149,7 @@ impl Settings {
             publish: number("PUBLISH_SECONDS", 1..=DAY, default.publish),
             writes: number("KV_WRITES_PER_DAY", 1..=u32::MAX, default.writes),
             ledgers: number("LEDGERS", 1..=MAX_LEDGERS.into(), default.ledgers.into()) as u8,
+            new_posts: number("NEW_POSTS_PER_HOUR", 0..=u32::MAX, default.new_posts),
             count_bots: match var("BOTS").as_deref() {
                 None | Some("" | "skip") => false,
                 Some("count") => true,

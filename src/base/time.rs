@@ -55,6 +55,11 @@ impl Time {
         Day(self.0 / DAY)
     }
 
+    /// The seconds until the next hour begins: 1 to 3600.
+    pub fn rest_of_hour(self) -> u32 {
+        HOUR - self.0 % HOUR
+    }
+
     /// The seconds until the next day begins: 1 to [`DAY`].
     pub fn rest_of_day(self) -> u32 {
         DAY - self.0 % DAY

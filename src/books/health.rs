@@ -35,9 +35,10 @@ pub fn is_ill(failing: Option<Time>, now: Time) -> bool {
 
 impl Tally {
     /// The views, the posts and the pings that were not counted, of this ledger.
-    pub fn totals(&self) -> (f64, f64, f64) {
+    pub fn totals(&self) -> (u64, u64, u64) {
         let state = &self.state;
-        let skipped = state.skipped.iter().map(|pings| *pings as f64).sum();
-        (state.views as f64, state.posts.into(), skipped)
+        let add = |sum: u64, pings: &u64| sum.saturating_add(*pings);
+        let skipped = state.skipped.iter().fold(0, add);
+        (state.views as u64, state.posts.into(), skipped)
     }
 }

@@ -1,6 +1,7 @@
 //! One ledger's rules: what is counted, how it is stored, what is to be published.
 
 pub mod event;
+mod guard;
 pub mod handover;
 pub mod health;
 pub mod journal;
@@ -10,6 +11,7 @@ pub mod marks;
 pub mod members;
 pub mod pages;
 pub mod publication;
+pub mod removal;
 pub mod rows;
 pub mod takeover;
 pub mod tally;

@@ -19,7 +19,7 @@ use crate::model::record::Record;
 use crate::model::standing::Standing;
 use crate::published::budget::{Budget, MOST_WRITES};
 use crate::published::head::{
-    HEAD, Head, INLINE_BYTES, Names, Place, Summary, TopLists, Verification, Visible,
+    HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Verification, Visible,
 };
 use crate::published::part::{self, PART_BYTES, Writer};
 use crate::published::slice::{Grant, Slice};
@@ -573,7 +573,8 @@ impl Tally {
             false => Some(now.plus(1)),
         };
         let change = self.change_due(now, settings);
-        forget.into_iter().chain(next).chain(change).min()
+        let clear = self.clear_at(now);
+        [forget, next, change, clear].into_iter().flatten().min()
     }
 
     fn publication_due(&self, now: Time, settings: &Settings) -> Option<Time> {
@@ -634,6 +635,7 @@ impl Tally {
         self.alarm_came();
         self.begin_alarm();
         self.forget_waiting(rows, now)?;
+        self.clear(rows, now)?;
         if self.layout.is_moving() || self.layout.has_left() {
             return Ok(self.begin_removal(now));
         }
@@ -968,8 +970,6 @@ impl Tally {
         if let Some(lists) = &self.ranks.lists {
             self.state.publish.fades = lists.fade_at(now);
             head.lists = top_lists(lists);
-            head.names = names(lists);
-            head.fit_names();
         }
         let verified = &self.state.guard.verified;
         head.verification = Verification {
@@ -1129,21 +1129,14 @@ impl Tally {
     }
 }
 
-/// What the site says of the first posts.
-fn names(lists: &Lists) -> Names {
-    let rankings = lists.all().iter().flat_map(|list| &list.periods);
-    let ranked = rankings.flat_map(|ranking| ranking.top());
-    let name = |ranked: &Ranked| match ranked.standing() {
-        Standing::Verified { title, path, .. } => Some((ranked.id.clone(), (title, path))),
-        _ => None,
-    };
-    ranked.filter_map(name).collect()
-}
-
 fn top_lists(lists: &Lists) -> Vec<TopLists> {
     let place = |ranked: &Ranked| Place {
         post: ranked.id.clone(),
         views: ranked.score,
+        name: match ranked.standing() {
+            Standing::Verified { title, path, .. } => Some((title, path)),
+            _ => None,
+        },
     };
     let list = |list: &crate::books::lists::List| TopLists {
         prefix: list.prefix.clone(),

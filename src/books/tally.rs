@@ -13,6 +13,7 @@ use crate::base::id::PostId;
 use crate::base::settings::Settings;
 use crate::base::time::{DAY, Time};
 use crate::books::event::Event;
+use crate::books::guard::{Guard, Networks};
 use crate::books::journal::{Journal, JournalState};
 use crate::books::layout::Layout;
 use crate::books::lists::Offer;
@@ -22,8 +23,9 @@ use crate::books::pages::{Changed, Pages, Weight};
 use crate::books::publication::{PublishState, Publishing, Ranks};
 use crate::books::rows::{Rows, key};
 use crate::books::takeover::Takeover;
-use crate::books::verification::{Verified, Verifying};
+use crate::books::verification::Verifying;
 use crate::model::mode::Mode;
+use crate::model::network;
 use crate::model::outcome::Outcome;
 use crate::model::owner::Ledger;
 use crate::model::page::{Line, Post};
@@ -69,6 +71,8 @@ pub struct Ping<'a> {
     pub id: Option<&'a str>,
     /// The visitor's address and user agent, where they may be asked.
     pub visitor: Option<(&'a str, &'a str)>,
+    /// The [`network`] of a visitor who may not be asked.
+    pub network: Option<u32>,
 }
 
 /// Who asks for room.
@@ -106,14 +110,6 @@ pub(super) struct State {
     pub(super) publish: PublishState,
     #[serde(skip)]
     pub(super) guard: Guard,
-}
-
-/// What is stored behind the [`State`].
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Guard {
-    /// Pings of posts that the site does not have. In memory they are among `State::skipped`.
-    unknown: u64,
-    pub(super) verified: Verified,
 }
 
 impl State {
@@ -174,6 +170,7 @@ pub struct Tally {
     pub(super) ids: Seen,
     /// Marks that came with posts of another ledger, and are in no row yet.
     pub(super) received: Marks,
+    pub(super) networks: Networks,
     pub(super) ranks: Ranks,
     pub(super) publishing: Publishing,
     /// What the lead knows of the other ledgers.
@@ -237,6 +234,7 @@ impl Tally {
             visitors: Seen::visitors(),
             ids: Seen::ids(),
             received: Marks::default(),
+            networks: Networks::default(),
             ranks: Ranks::default(),
             publishing: Publishing::default(),
             members: Members::default(),
@@ -523,7 +521,7 @@ impl Tally {
             if !settings.sites.is_empty() {
                 return Ok(Outcome::Unknown);
             }
-            self.admit(rows, [(ping.post, &Standing::Open)], Asker::Anyone)?;
+            self.admit_new(rows, ping, settings, now)?;
         }
         let event = Event::View {
             post: ping.post.clone(),
@@ -751,6 +749,25 @@ impl Tally {
             }
         }
         Ok(())
+    }
+
+    /// Refuses a post that was never seen, where it has no room or too many are new.
+    fn admit_new(
+        &mut self,
+        rows: &impl Rows,
+        ping: Ping,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<(), Error> {
+        self.admit(rows, [(ping.post, &Standing::Open)], Asker::Anyone)?;
+        // One that could not be looked for in Workers KV may be an old one.
+        if self.takeover_failed && !self.is_taken_over() {
+            return Ok(());
+        }
+        let network = ping.visitor.map(|(address, _)| network::hash(address));
+        let network = network.or(ping.network);
+        let guard = &mut self.state.guard;
+        guard.add(&mut self.networks, network, settings, now)
     }
 
     /// The room that the posts take, in bytes.

@@ -28,9 +28,13 @@ const DAYS: u32 = 30;
 const LEASE: u32 = 10;
 /// As many posts are claimed at once.
 const MOST_LEASES: usize = 256;
-/// A post that is counted is looked for again after so many seconds; and where the site could not be read, so is
-/// any.
+/// A post that is counted is looked for again after so many seconds, and after a day where the site does not have
+/// it; and where the site could not be read, any is.
 const CHECK_AGAIN: u32 = 300;
+/// As many posts that were never seen may one network claim in an hour, and at least so many of each of several
+/// ledgers.
+const PER_NETWORK: u64 = 30;
+const LEAST_PER_NETWORK: u64 = 5;
 /// How many pages of posts one alarm looks through for those that have waited too long.
 const PAGES_PER_SWEEP: usize = 8;
 
@@ -97,12 +101,14 @@ impl Verified {
 }
 
 impl Tally {
-    /// Whether somebody who has a ping of a post is to read `address` for it.
+    /// Whether somebody who has a ping of a post, from a [`network`](crate::model::network), is to read `address`
+    /// for it.
     pub fn claim(
         &mut self,
         rows: &impl Rows,
         post: &PostId,
         address: &str,
+        network: Option<u32>,
         settings: &Settings,
         now: Time,
     ) -> Result<Claim, Error> {
@@ -119,8 +125,11 @@ impl Tally {
             return Ok(Claim::Wait);
         }
         if !self.may_add(settings, now) || !self.may_read(settings, now) {
-            return Err(Error::TooManyNewPosts);
+            return Err(Error::TooManyAtOnce);
         }
+        let most = PER_NETWORK.div_ceil(settings.ledgers.into());
+        self.networks
+            .add(network, most.max(LEAST_PER_NETWORK), now)?;
         self.verifying.read.add(now);
         let lease = (post.clone(), address.to_owned(), now);
         self.verifying.leases.push(lease);
@@ -174,7 +183,11 @@ impl Tally {
                     path: String::new(),
                 }
             }
-            (Verdict::NotReal(_), _) if is_known => return Ok(true),
+            (Verdict::NotReal(_), _) if is_known => {
+                let memory = &mut self.verifying.checked;
+                memory.remember(post.as_str(), "", now, DAY);
+                return Ok(true);
+            }
             (Verdict::NotReal(_), _) => Standing::Open,
         };
         let is_real = standing != Standing::Open;
@@ -216,7 +229,7 @@ impl Tally {
             }
         };
         if !has_room || !self.may_add(settings, now) {
-            return Err(Error::TooManyNewPosts);
+            return Err(Error::TooManyAtOnce);
         }
         self.state.guard.verified.pace.add(now);
         Ok(())
@@ -267,7 +280,7 @@ impl Tally {
             |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
         let checked = &mut self.verifying.checked;
         let id = post.as_str();
-        if outage.is_some_and(was_just_tried) || checked.has(id, "", now, CHECK_AGAIN) {
+        if outage.is_some_and(was_just_tried) || checked.has(id, "", now, DAY) {
             return None;
         }
         checked.remember(id, "", now, CHECK_AGAIN);
@@ -329,6 +342,7 @@ impl Tally {
             Some(_) => now,
             None => verified.swept.plus(DAY),
         };
-        (verified.waiting > 0).then_some(due)
+        // Posts that are handed over must not change meanwhile.
+        (verified.waiting > 0 && !self.layout.is_moving()).then_some(due)
     }
 }

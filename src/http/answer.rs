@@ -2,12 +2,13 @@
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
+use crate::base::settings::Settings;
 use crate::base::site::Site;
 use crate::base::time::{Day, Time};
 use crate::model::page::Line;
 use crate::model::reason::Reason;
 use crate::model::record::{Period, Record};
-use crate::published::head::{Names, Place, Published, Verification};
+use crate::published::head::{Place, Published, Verification};
 use crate::verify::address::lengthen;
 use crate::verify::verdict::Verdict;
 use serde::ser::SerializeMap;
@@ -111,10 +112,10 @@ struct Posts<'a> {
 }
 
 /// The most viewed posts of a period, of which `list` holds the first, with what the sites say of them.
-pub fn top(period: Period, limit: u32, list: &[Place], names: &Names, sites: &[Site]) -> String {
+pub fn top(period: Period, limit: u32, list: &[Place], sites: &[Site]) -> String {
     let posts = list.iter().take(limit as usize).map(|place| {
         // Without a site nothing is known to be there.
-        let name = names.get(&place.post).filter(|_| !sites.is_empty());
+        let name = place.name.as_ref().filter(|_| !sites.is_empty());
         let title = name.map(|(title, _)| &**title);
         NamedViews {
             post: &place.post,
@@ -172,7 +173,12 @@ struct DayViews {
 }
 
 /// The totals. `refused`: since when another deployment would publish in the same namespace.
-pub fn stats(published: &Published, refused: Option<Time>, sites: &[Site], now: Time) -> String {
+pub fn stats(
+    published: &Published,
+    refused: Option<Time>,
+    settings: &Settings,
+    now: Time,
+) -> String {
     let summary = &published.head.summary;
     let is_published = summary.published > Time::default();
     let count = |reason: Reason| (reason.name(), summary.skipped[usize::from(reason.number())]);
@@ -192,7 +198,11 @@ pub fn stats(published: &Published, refused: Option<Time>, sites: &[Site], now: 
         oldest: is_published.then(|| summary.oldest.to_string()),
         ledgers: Some(published.count()).filter(|ledgers| *ledgers > 1),
         refused: refused.map(|since| since.to_string()),
-        site: site_stats(&published.head.verification, sites),
+        new_posts: settings.opens().map(|setting| NewPosts {
+            from: "anyone",
+            setting,
+        }),
+        site: site_stats(&published.head.verification, &settings.sites),
     })
 }
 
@@ -224,6 +234,12 @@ struct OutageStats<'a> {
 }
 
 #[derive(Serialize)]
+struct NewPosts {
+    from: &'static str,
+    setting: &'static str,
+}
+
+#[derive(Serialize)]
 struct Stats<'a> {
     views: u64,
     posts: u32,
@@ -236,6 +252,8 @@ struct Stats<'a> {
     ledgers: Option<u8>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new_posts: Option<NewPosts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     site: Option<SiteStats<'a>>,
 }
@@ -270,6 +288,25 @@ struct Health {
     age: Option<u32>,
     oldest_age: Option<u32>,
     failing: Option<String>,
+}
+
+/// How many posts were deleted, or with `dry` would be, with how many views; `next` is where to go on.
+pub fn removed(posts: u32, views: u64, dry: bool, next: Option<&str>) -> String {
+    json(&Removed {
+        posts,
+        views,
+        dry,
+        next,
+    })
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    posts: u32,
+    views: u64,
+    dry: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<&'a str>,
 }
 
 /// How many records an import brought.

@@ -1,6 +1,6 @@
 //! Method, path and query of a request, parsed into what is to be done.
 
-use crate::base::count::Amount;
+use crate::base::count::{Amount, parse_views};
 use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
@@ -8,6 +8,7 @@ use crate::base::percent;
 use crate::base::settings::Read;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
+use crate::model::filter::Filter;
 use crate::model::mode::Mode;
 use crate::model::record::Period;
 use std::borrow::Cow;
@@ -66,6 +67,15 @@ pub enum Owner {
     Set(PostId),
     /// Forget a post.
     Delete(PostId),
+    /// Forget many posts, or with `dry` only count them.
+    Remove {
+        /// Which.
+        filter: Filter,
+        /// Whether they stay.
+        dry: bool,
+        /// Where to go on.
+        from: Option<String>,
+    },
     /// Write everything down.
     Export(Format),
     /// Take records from the body.
@@ -126,12 +136,19 @@ pub fn is_of_views(url: &str) -> bool {
     Target::of(url).is_of_views()
 }
 
-/// The path of the page that a ping is from, where it says so. `url` is absolute.
+/// The path of the page that a ping is from, where it says so, as it is written in the page's address: all that
+/// follows `at=`, which comes last. One that is encoded as a whole is decoded. `url` is absolute.
 pub fn page_of_ping(url: &str) -> Option<String> {
-    // One that cannot be read names no page.
-    Target::of(url)
-        .one("at")
-        .unwrap_or_else(|_| Some(String::new()))
+    let query = Target::of(url).query;
+    let found = query.strip_prefix("at=");
+    let at = found.or_else(|| query.split_once("&at=").map(|(_, at)| at))?;
+    let is_encoded = at
+        .get(..3)
+        .is_some_and(|first| first.eq_ignore_ascii_case("%2f"));
+    Some(match is_encoded {
+        true => decode(at).unwrap_or_default(),
+        false => at.to_owned(),
+    })
 }
 
 impl Views {
@@ -169,7 +186,9 @@ impl Views {
                 })))
             }
             ("POST", "/import") => Ok(Views::Owner(target.import())),
-            (_, "/views" | "/top" | "/history" | "/stats" | "/health" | "/export") => {
+            ("DELETE", "/views") => Ok(Views::Owner(target.filter())),
+            (_, "/views") => Err(Error::MethodNotAllowed("GET, HEAD, DELETE, OPTIONS")),
+            (_, "/top" | "/history" | "/stats" | "/health" | "/export") => {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
             ("POST", "/verify") => Ok(Views::Owner(target.verify())),
@@ -348,6 +367,36 @@ impl Target<'_> {
         self.one("format")?
             .map(|name| Format::parse(&name))
             .transpose()
+    }
+
+    /// Which posts to delete. What it does not know is an error, so that nothing is deleted by mistake.
+    fn filter(&self) -> Result<Owner, Error> {
+        let pairs = self.query.split('&').filter(|pair| !pair.is_empty());
+        let keys: Vec<&str> = pairs.filter_map(|pair| pair.split('=').next()).collect();
+        let is_known = |key: &&str| ["prefix", "views", "dry", "from"].contains(key);
+        let is_twice = |key: &&str| keys.iter().filter(|other| *other == key).count() > 1;
+        if !keys.iter().all(is_known) || keys.iter().any(is_twice) {
+            return Err(Error::InvalidFilter);
+        }
+        let prefix = self.one("prefix")?.unwrap_or_default();
+        if !prefix.is_empty() {
+            PostId::parse(prefix.clone())?;
+        }
+        let views = self.one("views")?.map(|views| parse_views(&views));
+        let views = views.transpose().map_err(|_| Error::InvalidFilter)?;
+        let dry = match self.one("dry")?.as_deref() {
+            None | Some("0") => false,
+            Some("1") => true,
+            Some(_) => return Err(Error::InvalidFilter),
+        };
+        if views == Some(0) || (prefix.is_empty() && views.is_none()) {
+            return Err(Error::InvalidFilter);
+        }
+        Ok(Owner::Remove {
+            filter: Filter { prefix, views },
+            dry,
+            from: self.one("from")?,
+        })
     }
 
     fn import(&self) -> Result<Owner, Error> {

@@ -1,6 +1,8 @@
 //! Facts that the ledger's books and the readers share.
 
+pub mod filter;
 pub mod mode;
+pub mod network;
 pub mod outcome;
 pub mod owner;
 pub mod page;

@@ -21,7 +21,6 @@ use crate::model::record::{Period, Record};
 use crate::published::budget::Budget;
 use crate::published::part::{self, Part};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::iter::Peekable;
 
 /// The key of the head in Workers KV.
@@ -107,7 +106,13 @@ pub struct Place {
     pub post: String,
     /// Its views in the period.
     pub views: u64,
+    /// What the site says of it.
+    #[serde(skip)]
+    pub name: Option<Name>,
 }
+
+/// A post's title and path, as [`crate::model::standing::Standing`] has them.
+pub type Name = (String, String);
 
 /// The top lists of the posts whose ids begin with a prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,6 +140,12 @@ impl TopLists {
             *ours = all.take(MAX_LIMIT as usize).collect();
         }
     }
+}
+
+/// The name of a post in some periods of its list.
+fn name_of(place: &Place, periods: &[Vec<Place>]) -> Option<Name> {
+    let mut places = periods.iter().flatten();
+    places.find(|other| other.post == place.post)?.name.clone()
 }
 
 /// Whether a post comes before another in a list: ties are ordered by their ids.
@@ -179,17 +190,12 @@ pub struct Head {
     /// Where the posts of the other ledgers are.
     #[serde(skip)]
     pub others: Vec<Holdings>,
-    /// What the site says of posts in the lists.
-    #[serde(skip)]
-    pub names: Names,
     /// How the site is read that says which posts exist.
     #[serde(skip)]
     pub verification: Verification,
 }
 
-/// Titles and paths by post, as [`crate::model::standing::Standing`] has them.
-pub type Names = BTreeMap<String, (String, String)>;
-/// The most bytes of [`Names`].
+/// The most bytes of names in a head.
 const NAMES_BYTES: usize = 512 << 10;
 
 /// How the site is read that says which posts exist.
@@ -206,7 +212,9 @@ pub struct Verification {
 pub struct More {
     /// Pings of posts that the site does not have.
     unknown: u64,
-    names: Names,
+    /// A name for each place of all lists, in their order, where there are any. One that is in a period before
+    /// is not repeated.
+    names: Vec<Option<Name>>,
     verification: Verification,
 }
 
@@ -242,7 +250,7 @@ impl Head {
     pub fn more(&self) -> More {
         More {
             unknown: self.summary.skipped[Reason::Unknown as usize],
-            names: self.names.clone(),
+            names: self.names(),
             verification: self.verification.clone(),
         }
     }
@@ -250,19 +258,36 @@ impl Head {
     /// Takes in what was written behind it.
     pub fn take(&mut self, more: More) {
         self.summary.skipped[Reason::Unknown as usize] = more.unknown;
-        self.names = more.names;
         self.verification = more.verification;
+        let mut names = more.names.into_iter();
+        for list in &mut self.lists {
+            for period in 0..list.periods.len() {
+                let (before, rest) = list.periods.split_at_mut(period);
+                for place in rest.iter_mut().take(1).flatten() {
+                    place.name = names.next().flatten().or_else(|| name_of(place, before));
+                }
+            }
+        }
     }
 
-    /// Keeps the names of posts that are in the lists, as many as fit.
-    pub fn fit_names(&mut self) {
-        let lists = self.lists.iter().flat_map(|list| &list.periods);
-        let listed: BTreeSet<&str> = lists.flatten().map(|place| &*place.post).collect();
+    /// As many names of posts in the lists as fit.
+    fn names(&self) -> Vec<Option<Name>> {
         let mut bytes = 0;
-        self.names.retain(|post, (title, path)| {
-            bytes += post.len() + title.len() + path.len();
-            bytes <= NAMES_BYTES && listed.contains(&**post)
-        });
+        let mut names = Vec::new();
+        for list in &self.lists {
+            for (period, places) in list.periods.iter().enumerate() {
+                names.extend(places.iter().map(|place| {
+                    let is_new = name_of(place, &list.periods[..period]).is_none();
+                    let name = place.name.as_ref().filter(|_| is_new);
+                    bytes += name.map_or(0, |(title, path)| title.len() + path.len());
+                    name.filter(|_| bytes <= NAMES_BYTES).cloned()
+                }));
+            }
+        }
+        match names.iter().all(Option::is_none) {
+            true => Vec::new(),
+            false => names,
+        }
     }
 
     /// Adds what another ledger has, which is the next.
@@ -280,8 +305,6 @@ impl Head {
                 list.add(theirs);
             }
         }
-        self.names.append(&mut other.names.clone());
-        self.fit_names();
         let Verification { waiting, outage } = &mut self.verification;
         *waiting = waiting.saturating_add(other.verification.waiting);
         if outage.is_none() {

@@ -56,8 +56,7 @@ pub type Resolve<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
 impl Page {
     /// Takes a page from the texts that src/site.js has collected: those of the page in the order of the fields,
     /// then those of each script. `None` where they are none.
-    pub fn read(texts: Vec<String>) -> Option<Self> {
-        let mut texts = texts.into_iter();
+    pub fn read(mut texts: impl Iterator<Item = String>) -> Option<Self> {
         let mut next = || texts.next();
         let mut page = Self {
             address: next()?,

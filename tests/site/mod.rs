@@ -114,7 +114,10 @@ impl Site {
 
     fn of_deployment(first: u8) -> Self {
         let store = Store::default();
-        let settings = Settings::default();
+        let settings = Settings {
+            new_posts: u32::MAX,
+            ..Settings::default()
+        };
         let mut key = first - 1;
         let keys = || {
             key += 1;
@@ -179,6 +182,7 @@ impl Site {
             post: &post,
             id: ping,
             visitor: visitor.map(|address| (address, "Firefox")),
+            network: None,
         };
         self.keys += 1;
         let key = self.key();
@@ -225,6 +229,12 @@ impl Site {
             next = after;
         }
         posts
+    }
+
+    /// How many posts have views, as a head would tell.
+    pub fn export_count(&mut self) -> usize {
+        let slice = self.tally.slice(0, at(self.now), &self.settings);
+        slice.head.summary.posts as usize
     }
 
     /// Publishes what is due now into `kv`, and takes all entries; the entries that were due, if

@@ -18,12 +18,13 @@
 //! ping(post, id, address, agent)   Outcome::number; [that, an address or nothing] where the post's page is to be
 //!                                  read again; `true` where nothing was counted, because nobody knows whether
 //!                                  the site has the post
+//!                                  without an address `agent` is crate::model::network's hash
 //! skip(reason, pings, post)        the post's views, 0 without a post
 //! pings([post, id, address, agent, reason, …])
 //!                                  of each ping what `ping`, or with a reason `skip`, answers; an error
 //!                                  that is its own; or `undefined` where it was left alone, because
 //!                                  something has to be waited for: it is to be sent by itself
-//! claim(post, address)             a Claim (crate::books::verification), as its number: what is to be done
+//! claim(post, address, network)    a Claim (crate::books::verification), as its number: what is to be done
 //!                                  about a post of which `ping` has answered `true`
 //! judged(post, address, verdict)   whether the post is known now; verdict: a Verdict in postcard
 //! address(post)                    [the address of its page, where it is known]
@@ -31,6 +32,9 @@
 //! exported(ledgers, format, cursor)
 //!                                  [text, the cursor of what follows], see crate::http::portable; the
 //!                                  cursor ends with `>` where that is the next ledger's
+//! removed(ledgers, prefix, views, dry, place)
+//!                                  [posts, views, the place to go on at]: what was removed, or with `dry`
+//!                                  would be, see crate::books::removal; places are hexadecimal
 //! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
 //! settled(ledgers)                 nothing; of the lead, before all are asked
 //! wake()                           nothing; has something published
@@ -67,6 +71,7 @@ use crate::edge::platform::log;
 use crate::edge::platform::rpc::{self, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
+use crate::model::filter::Filter;
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
 use crate::model::owner::LEAD;
@@ -120,7 +125,7 @@ impl Ledger {
     }
 
     /// Counts a view, unless it is a repeat; `address` and `agent` are only given where the visitor
-    /// may be known by them. An [`Outcome::number`], or a promise of it.
+    /// may be known by them, otherwise `agent` is a hash of the network. An [`Outcome::number`], or a promise of it.
     pub fn ping(
         &self,
         post: String,
@@ -166,12 +171,18 @@ impl Ledger {
     }
 
     /// Whether somebody is to read the page of a post that was never seen: a [`Claim`] as its number.
-    pub fn claim(&self, post: String, address: String) -> Result<JsValue, JsValue> {
+    pub fn claim(
+        &self,
+        post: String,
+        address: String,
+        network: Option<u32>,
+    ) -> Result<JsValue, JsValue> {
         let post = PostId::parse(post).map_err(to_js)?;
         self.inner.after_adoption(Some(post.clone()), move |inner| {
             let settings = &inner.settings;
-            let claim = inner
-                .attempt(|tally, rows, now| tally.claim(rows, &post, &address, settings, now))?;
+            let claim = inner.attempt(|tally, rows, now| {
+                tally.claim(rows, &post, &address, network, settings, now)
+            })?;
             Ok((claim as u8).into())
         })
     }
@@ -254,6 +265,33 @@ impl Ledger {
                 text.push_str(format.end());
             }
             let answer = [JsValue::from(text), cursor.into()];
+            Ok(answer.into_iter().collect::<Array>().into())
+        })
+    }
+
+    /// Removes posts, from a place on, or with `dry` only counts them.
+    pub fn removed(
+        &self,
+        ledgers: u8,
+        prefix: String,
+        views: Option<f64>,
+        dry: bool,
+        place: String,
+    ) -> Result<JsValue, JsValue> {
+        let views = views.map(|views| views as u64);
+        let filter = Filter { prefix, views };
+        let from = u64::from_str_radix(&place, 16).map_err(|_| to_js(Error::InvalidFilter))?;
+        self.inner.after_adoption(None, move |inner| {
+            inner.is_settled(ledgers)?;
+            inner.taken_over()?;
+            let removed =
+                inner.change(|tally, rows, now| tally.remove(rows, from, &filter, dry, now))?;
+            let next = removed.next.map(|next| format!("{next:x}"));
+            let answer: [JsValue; 3] = [
+                removed.posts.into(),
+                (removed.views as f64).into(),
+                next.into(),
+            ];
             Ok(answer.into_iter().collect::<Array>().into())
         })
     }
@@ -342,8 +380,8 @@ impl Ledger {
             let (plan, grant, published) = rpc::read(&order).map_err(to_js)?;
             inner.follow(plan).map_err(to_js)?;
             let slice = inner.publish_grant(grant, published).await;
-            let bytes = slice.and_then(|slice| rpc::bytes(&slice));
-            Ok(bytes.map_err(to_js)?.into())
+            let bytes = slice.and_then(|slice| slice.write()).map_err(to_js)?;
+            Ok(Uint8Array::from(bytes.as_slice()).into())
         })
     }
 
@@ -403,6 +441,12 @@ impl Sent {
     fn visitor(&self) -> Option<(&str, &str)> {
         let address = self.address.as_deref()?;
         Some((address, self.agent.as_deref().unwrap_or_default()))
+    }
+
+    /// What stands in the place of the user agent where there is no address.
+    fn network(&self) -> Option<u32> {
+        let agent = self.agent.as_ref().filter(|_| self.address.is_none());
+        agent?.parse().ok()
     }
 }
 
@@ -544,6 +588,7 @@ impl Inner {
             post: &sent.post,
             id: sent.id.as_ref().map(PingId::as_str),
             visitor: sent.visitor(),
+            network: sent.network(),
         };
         let settings = &self.settings;
         let (outcome, check) = self.change(|tally, rows, now| {
@@ -807,13 +852,13 @@ impl Inner {
         self.committed().await?;
         if is_lead {
             self.note(has_failed);
-            self.tell_of_publication(writes, has_failed, Date::now() - began)?;
+            self.tell_of_publication(writes, has_failed, (Date::now() - began) as u64)?;
         }
         Ok(())
     }
 
     /// Logs a publication.
-    fn tell_of_publication(&self, writes: u32, has_failed: bool, took: f64) -> Result<(), Error> {
+    fn tell_of_publication(&self, writes: u32, has_failed: bool, took: u64) -> Result<(), Error> {
         let facts = self.books.stored.with(|tally, _| {
             let (views, posts, skipped) = tally.totals();
             Ok([
@@ -828,7 +873,7 @@ impl Inner {
             true => log::event("publication_failed", &facts),
             false => {
                 log::event("published", &facts);
-                let numbers = facts.map(|(_, number)| number).to_vec();
+                let numbers = facts.map(|(_, number)| number as f64).to_vec();
                 log::point(&self.env, "published", numbers);
             }
         }

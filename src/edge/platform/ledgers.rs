@@ -55,6 +55,15 @@ extern "C" {
         cursor: Option<&str>,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
+    pub fn removed(
+        this: &Stub,
+        ledgers: u8,
+        prefix: &str,
+        views: Option<f64>,
+        dry: bool,
+        place: &str,
+    ) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
     pub fn imported(
         this: &Stub,
         ledgers: u8,

@@ -6,7 +6,7 @@ use wasm_bindgen::prelude::*;
 use worker::Env;
 
 /// Logs `{"event":"published","views":3}`.
-pub fn event(name: &str, facts: &[(&str, f64)]) {
+pub fn event(name: &str, facts: &[(&str, u64)]) {
     let mut line = format!("{{\"event\":\"{name}\"");
     for (fact, number) in facts {
         // Writing to a String does not fail.

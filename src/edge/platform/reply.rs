@@ -5,13 +5,14 @@
 
 use crate::base::count::Count;
 use crate::base::error::Error;
+use crate::base::time::Time;
 use crate::edge::platform::header;
 use crate::http::format::{self, Format};
 use crate::http::portable;
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::JsString;
+use worker::js_sys::{Date, JsString};
 use worker::web_sys::{Headers, Request, Response, ResponseInit};
 
 /// A response, or what the runtime threw instead of making it.
@@ -100,6 +101,10 @@ pub fn error(format: Format, error: Error) -> Reply {
 pub fn refusal(error: Error, readers: Option<&str>) -> Reply {
     let mut headers = vec![NO_STORE, (TYPE, JSON), VARY];
     headers.extend(because(error));
+    let next_hour = Time::from_millis(Date::now()).rest_of_hour().to_string();
+    if error == Error::TooManyNewPosts {
+        headers.push(("Retry-After", &next_hour));
+    }
     headers.extend(readers.map(|readers| (READERS, readers)));
     respond(error.status(), &Format::Json.error(error).into(), &headers)
 }
@@ -111,7 +116,7 @@ fn because(error: Error) -> Option<(&'static str, &'static str)> {
         Error::CountingOff => Some(("Allow", "HEAD")),
         Error::Unauthorized => Some(("WWW-Authenticate", "Bearer")),
         // The period of the rate limit in `wrangler.toml`.
-        Error::TooManyPings | Error::TooManyNewPosts | Error::Adopting | Error::Moving => {
+        Error::TooManyPings | Error::TooManyAtOnce | Error::Adopting | Error::Moving => {
             Some(("Retry-After", "60"))
         }
         _ => None,

@@ -9,15 +9,17 @@ use worker::js_sys::{self, RangeError, TypeError, Uint8Array};
 use worker::web_sys::console;
 
 /// The errors that an object answers with. Each is known again by its sentence.
-const CARRIED: [Error; 12] = [
+const CARRIED: [Error; 14] = [
     Error::OutOfRange,
     Error::NotACount,
     Error::InvalidAmount,
     Error::InvalidPost,
     Error::InvalidId,
     Error::InvalidFormat,
+    Error::InvalidFilter,
     Error::TooManyPosts,
     Error::TooManyNewPosts,
+    Error::TooManyAtOnce,
     Error::Adopting,
     Error::Moving,
     Error::Unreadable,
@@ -29,7 +31,7 @@ const CARRIED: [Error; 12] = [
 pub fn to_js(error: Error) -> JsValue {
     let message = error.to_string();
     match error {
-        Error::OutOfRange | Error::TooManyPosts | Error::TooManyNewPosts => {
+        Error::OutOfRange | Error::TooManyPosts | Error::TooManyNewPosts | Error::TooManyAtOnce => {
             RangeError::new(&message).into()
         }
         Error::InvalidAmount | Error::NotACount | Error::InvalidPost => {

@@ -8,6 +8,7 @@ use crate::base::time::Time;
 use crate::edge::platform::ledgers::{Ledgers, Stub, answer, ledgers, stub};
 use crate::edge::platform::rpc::{self, from_js};
 use crate::http::portable::Format;
+use crate::model::filter::Filter;
 use crate::model::mode::Mode;
 use crate::model::outcome::Outcome;
 use crate::model::owner::{LEAD, Ledger, Owners};
@@ -27,7 +28,7 @@ pub struct Ping<'a> {
     pub id: Option<&'a PingId>,
     /// The visitor's address, where they may be known by it.
     pub address: Option<JsString>,
-    /// The visitor's user agent.
+    /// The visitor's user agent; without an address a [`network`](crate::model::network) hash in digits.
     pub agent: Option<JsString>,
     /// Why it does not count, where it does not.
     pub reason: Option<Reason>,
@@ -71,6 +72,9 @@ pub fn outcome_of(answer: JsValue) -> Result<Outcome, Error> {
 
 /// How often a ledger may name another one, before a change of their number is waited for.
 const MOST_HOPS: usize = 6;
+
+/// How often one request asks ledgers to remove posts, for the CPU time of a request.
+const MOST_REMOVALS: usize = 100;
 
 /// The ledgers of a site, each of which owns some of the posts.
 #[derive(Clone)]
@@ -138,6 +142,40 @@ impl Client {
         Ok((answer.get(0), next.map(|next| Cursor::after(ledger, next))))
     }
 
+    /// Removes posts, or with `dry` only counts them, from a cursor on, as far as one request may: how many,
+    /// with how many views, and where it goes on, if it does.
+    pub async fn remove(
+        &self,
+        filter: &Filter,
+        dry: bool,
+        from: Option<&str>,
+    ) -> Result<(u32, u64, Option<String>), Error> {
+        let ledgers = self.owners.ledgers();
+        let first = || Some(Cursor::after(LEAD, "0".to_owned()));
+        let from = from.map_or_else(first, Cursor::parse);
+        let mut next = from.filter(|from| from.ledger < ledgers);
+        let Some(_) = next else {
+            return Err(Error::InvalidFilter);
+        };
+        let (mut posts, mut views) = (0_u32, 0_u64);
+        for _ in 0..MOST_REMOVALS {
+            let Some(Cursor { ledger, place }) = next else {
+                break;
+            };
+            let most = filter.views.map(|views| views as f64);
+            let stub = stub(&self.env, ledger)?;
+            let call = stub.removed(ledgers, &filter.prefix, most, dry, &place);
+            let told: Array = answer(call).await?.unchecked_into();
+            let number = |n| told.get(n).as_f64().unwrap_or_default();
+            posts = posts.saturating_add(number(0) as u32);
+            views = views.saturating_add(number(1) as u64);
+            let place = told.get(2).as_string();
+            let goes_on = place.is_some() || ledger + 1 < ledgers;
+            next = goes_on.then(|| Cursor::after(ledger, place.unwrap_or_else(|| ">".to_owned())));
+        }
+        Ok((posts, views, next.map(|next| next.text())))
+    }
+
     /// Takes records in, at most once for each `id`. Each ledger takes its own, all or none, and the first
     /// error ends it: [`Error::Unavailable`] where other ledgers have taken theirs.
     pub async fn import(
@@ -180,7 +218,7 @@ impl Client {
     }
 }
 
-/// Where an export goes on.
+/// Where an export or a removal goes on.
 #[derive(Clone, Debug)]
 pub struct Cursor {
     ledger: Ledger,

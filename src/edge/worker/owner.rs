@@ -64,6 +64,12 @@ impl Asked {
                 let sites = &self.settings.sites;
                 Ok(reply::private(&answer::verified(&post, &verdict, sites)))
             }
+            Owner::Remove { filter, dry, from } => {
+                let removed = ledgers.remove(&filter, dry, from.as_deref()).await?;
+                let (posts, views, next) = removed;
+                let answer = answer::removed(posts, views, dry, next.as_deref());
+                Ok(reply::private(&answer))
+            }
             Owner::Export(format) => {
                 let (text, cursor) = ledgers.export(format, None).await?;
                 Ok(reply::export(

@@ -17,6 +17,7 @@ use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
 use crate::http::visit::{self, Signals};
+use crate::model::network;
 use crate::model::outcome::Outcome;
 use crate::model::reason::Reason;
 use std::cell::RefCell;
@@ -98,13 +99,17 @@ impl Asked {
             return reply::pinged(&body, self.reader_names().as_deref()).map(Into::into);
         }
         let may_know = reason.is_none() && !is_set(&SEC_GPC) && !is_set(&DNT);
+        let agent = match may_know {
+            true => agent.filter(|_| address.is_some()),
+            false => network_of(address.as_ref().filter(|_| reason.is_none())),
+        };
         let address = address.filter(|_| may_know);
         let owner = self.owners.of_post(post);
         let post = JsString::from(post.as_str());
         let ping = Ping {
             post: &post,
             id,
-            agent: agent.filter(|_| address.is_some()),
+            agent,
             address,
             reason,
         };
@@ -187,6 +192,12 @@ pub fn pinged(
         &answer::ping(&post, shows.then_some(views), reason),
         readers,
     )
+}
+
+/// What is told of a visitor who may not be known: a hash of the network, for posts that are new.
+fn network_of(address: Option<&JsString>) -> Option<JsString> {
+    let network = network::hash(&String::from(address?));
+    Some(network.to_string().into())
 }
 
 /// Whether the rate limit lets no more through. Where it cannot be asked, nothing is a flood.

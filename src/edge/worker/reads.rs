@@ -8,7 +8,7 @@ use super::Asked;
 use super::promise;
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::base::site::Site;
+use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::edge::platform::header::IF_NONE_MATCH;
 use crate::edge::platform::instance::bound;
@@ -148,8 +148,7 @@ impl Asked {
     }
 
     fn render(&self, views: &Views, read: &Read, known: &[Known], now: Time) -> Reply {
-        let sites = &self.settings.sites;
-        let answer = read.answer(views, known, sites, now, self.max_age(read))?;
+        let answer = read.answer(views, known, &self.settings, now, self.max_age(read))?;
         self.reply(views, &answer)
     }
 
@@ -417,7 +416,7 @@ impl Read {
         &self,
         views: &Views,
         known: &[Known],
-        sites: &[Site],
+        settings: &Settings,
         now: Time,
         max_age: u32,
     ) -> Result<Rc<reply::Published>, JsValue> {
@@ -426,7 +425,7 @@ impl Read {
                 let svg = badge.svg(known.first().map_or(0, |known| known.total));
                 reply::Published::svg(&svg, max_age)?
             }
-            _ => match self.json(views, known, sites, now) {
+            _ => match self.json(views, known, settings, now) {
                 Ok(json) => reply::Published::json(&json, max_age)?,
                 Err(error) => return Err(error.to_string().into()),
             },
@@ -440,7 +439,7 @@ impl Read {
         &self,
         views: &Views,
         known: &[Known],
-        sites: &[Site],
+        settings: &Settings,
         now: Time,
     ) -> Result<String, Error> {
         let first = known.first();
@@ -453,8 +452,7 @@ impl Read {
                 prefix,
             } => {
                 let list = self.published.top(prefix, *period);
-                let names = &self.published.head.names;
-                answer::top(*period, *limit, list.unwrap_or_default(), names, sites)
+                answer::top(*period, *limit, list.unwrap_or_default(), &settings.sites)
             }
             Views::History(post, days) => {
                 let site = &self.published.head.summary.site;
@@ -464,7 +462,7 @@ impl Read {
             _ => {
                 let refused = self.refused.get().copied().flatten();
                 let refused = refused.filter(|since| since.distance(now) < NOTICE_SECONDS);
-                answer::stats(&self.published, refused, sites, now)
+                answer::stats(&self.published, refused, settings, now)
             }
         })
     }

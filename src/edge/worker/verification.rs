@@ -4,10 +4,11 @@ use super::{Asked, Context, site};
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::Time;
-use crate::edge::platform::header::{self, ORIGIN};
+use crate::edge::platform::header::{self, CONNECTING_IP, ORIGIN};
 use crate::edge::platform::ledgers::{Ledgers, ledgers};
 use crate::edge::platform::rpc::{self, from_js, to_js};
 use crate::http::route::{self, Route, Views};
+use crate::model::network;
 use crate::model::reason::Reason;
 use crate::verify::address::address;
 use crate::verify::memory::{Memory, UNREAL};
@@ -25,7 +26,7 @@ thread_local! {
     static NOT_REAL: RefCell<Memory> = RefCell::default();
 }
 
-/// The post of a ping, and the address of the page that is to prove it, if there is one.
+/// The post of a ping, the address of the page that is to prove it, if there is one, and the visitor's network.
 #[wasm_bindgen]
 pub fn page_of(request: &Request, env: &Env) -> Result<Array, JsValue> {
     let url = request.url();
@@ -33,10 +34,14 @@ pub fn page_of(request: &Request, env: &Env) -> Result<Array, JsValue> {
         return Err(to_js(Error::InvalidPost));
     };
     let (settings, _) = site(env);
-    let origin = header::value(&header::of(request), &ORIGIN).map(String::from);
+    let headers = header::of(request);
+    let value = |name| header::value(&headers, name).map(String::from);
+    let origin = value(&ORIGIN);
+    let network = value(&CONNECTING_IP).map(|address| network::hash(&address));
     let at = route::page_of_ping(&url);
     let address = address(&settings.sites, &post, at.as_deref(), origin.as_deref());
-    Ok(Array::of2(&post.as_str().into(), &address.into()))
+    let post = post.as_str().into();
+    Ok(Array::of3(&post, &address.into(), &network.into()))
 }
 
 /// Whether an address is within the sites, to which a page may redirect.
@@ -51,9 +56,11 @@ pub fn is_of_site(address: &str, env: &Env) -> bool {
 
 /// What a page says of a post: a [`Verdict`] in postcard.
 #[wasm_bindgen]
-pub fn judge(post: String, page: Vec<String>, env: &Env) -> Result<Uint8Array, JsValue> {
+pub fn judge(post: String, page: Vec<JsValue>, env: &Env) -> Result<Uint8Array, JsValue> {
     let post = PostId::parse(post).map_err(to_js)?;
-    let page = Page::read(page).ok_or(Error::Unreadable).map_err(to_js)?;
+    // A `Vec<String>` would bring in how a JavaScript value is written down, numbers and all.
+    let texts = page.iter().map(|text| text.as_string().unwrap_or_default());
+    let page = Page::read(texts).ok_or(Error::Unreadable).map_err(to_js)?;
     let (settings, _) = site(env);
     rpc::bytes(&page.judge(&settings.sites, &post, &resolve)).map_err(to_js)
 }

@@ -1,0 +1,15 @@
+// `npm run fuzz [-- TIMES [SEED]]`: whatever comes in is taken or refused. The native part (tests/fuzz.rs and
+// tests/hostile.rs) and the Worker on workerd (tests/reads.test.mjs) are tried TIMES as often as `npm test` does, 50
+// times without it, which is more than a million cases. The same seed tries the same once more.
+
+import { run, say } from "../tools/shell.mjs";
+
+const [times = "50", seed = String(Math.floor(Math.random() * 2 ** 32))] = process.argv.slice(2);
+const env = { FUZZ: times, SEED: seed, PROPTEST_RNG_SEED: seed };
+
+say(`${times} times, seed ${seed}`);
+say(`again: npm run fuzz -- ${times} ${seed}`);
+run("cargo", ["test", "--locked", "--test", "fuzz", "--test", "hostile"], env);
+run("wrangler", ["deploy", "--dry-run", "--outdir", "build/deploy"]);
+run("node", ["--test", "--test-force-exit", "--test-reporter=spec", "--test-name-pattern=no bytes are too odd", "tests/reads.test.mjs"], env);
+say("nothing was found");
