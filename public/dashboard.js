@@ -4,12 +4,14 @@
 //   them and without a post the whole site. Choosing makes an entry in the browser's history.
 // - What is shown is asked for again every minute while the page is seen. An answer that fails or that
 //   is none leaves the last one where it is, and a notice tells.
-// - Ids are data: they become text and nothing else.
+// - Ids, titles and addresses are data: they become text, and links to http(s) only.
 
 import { SHAPES, answers, failures, load, pending } from "./dashboard/answers.js";
 import { makeChart } from "./dashboard/chart.js";
 import { onLogin, renderLogin } from "./dashboard/token.js";
-import { REASONS, dayTime, digits, known, locale, longDate, moment, plural, since, sum, summary, views } from "./dashboard/words.js";
+import { save } from "./dashboard/csv.js";
+import { around, dayTime, digits, has, known, learn, longDate, moment, percent, plural, since, sum, summary, text, views } from "./dashboard/text.js";
+import { identify } from "./views/post.js";
 
 /** The first is what is shown where none is chosen. */
 const PERIODS = ["all", "month", "week", "day"];
@@ -41,6 +43,10 @@ function paths({ period, post }) {
   };
 }
 
+/** The titles and addresses of posts, as lists told them. */
+const pages = new Map();
+const called = (post) => pages.get(post)?.title ?? post;
+
 const at = (id) => document.getElementById(id);
 let choice = chosen(location.search);
 /** When it was asked for everything last. */
@@ -64,7 +70,7 @@ function choose(change) {
 function arrive() {
   at("post").value = choice.post ?? "";
   document.querySelector(`[name="period"][value="${choice.period}"]`).checked = true;
-  document.title = choice.post ? `${choice.post} – Tally` : "Tally";
+  document.title = choice.post ? `${called(choice.post)} – Tally` : "Tally";
   refresh();
 }
 
@@ -73,12 +79,18 @@ function render() {
   const [stats, site] = [answers.get(path.stats), answers.get(path.site)];
   const nothing = stats?.views === 0 && stats.posts === 0;
   at("start").hidden = !nothing;
-  at("totals").hidden = at("skipped").hidden = at("budget").hidden = Boolean(lockedAt(path.stats));
+  const isLocked = Boolean(lockedAt(path.stats));
+  at("totals").hidden = isLocked;
+  // Before the first view only what kept it from being counted is of interest.
+  at("skipped").hidden = isLocked || (nothing && !Object.values(stats.not_counted).some(Boolean));
+  at("budget").hidden = isLocked || nothing;
   at("chart").hidden = nothing || Boolean(lockedAt(path.history ?? path.site));
   at("top").hidden = nothing || Boolean(lockedAt(path.top));
   renderLogin(Object.values(path).map(lockedAt).find(Boolean));
-  renderSkipped(Object.entries(stats?.not_counted ?? unknown));
-  if (stats) renderStats(stats);
+  if (stats) {
+    renderSkipped(Object.entries(stats.not_counted));
+    renderStats(stats);
+  }
   renderOpen(stats?.new_posts);
   if (site) renderDays(site.days);
   renderPublished();
@@ -93,18 +105,18 @@ const lockedAt = (path) => failures.get(path)?.locked;
 function renderStats({ views, posts, kv, adopted }) {
   total("views", views);
   total("posts", posts);
-  write(at("writes"), digits.format(kv.writes) + (kv.budget ? ` of ${digits.format(kv.budget)}` : ""));
+  const writes = digits.format(kv.writes);
+  write(at("writes"), kv.budget ? text("kv.of", { n: writes, budget: digits.format(kv.budget) }) : writes);
   Object.assign(at("meter"), { max: kv.budget || 1, low: kv.budget * 0.9, optimum: 0, value: kv.writes });
-  at("adopted").hidden = !adopted?.left;
-  if (adopted?.left) {
-    write(at("adopted"), `${plural(adopted.left, "entry was", "entries were")} left alone when Tally took over this namespace, because they are not counts; ${plural(adopted.posts, "post was", "posts were")} taken over.`);
-  }
+  const told = ["posts", "left"].filter((key) => adopted?.[key]).map((key) => plural(`adopted.${key}`, adopted[key]));
+  at("adopted").hidden = !told.length;
+  write(at("adopted"), told.join(" "));
 }
 
 /** Says that anybody can add posts, where that is so. */
 function renderOpen(open) {
   at("open").hidden = open?.from !== "anyone";
-  if (open) fill(at("open"), "Anybody can add posts to these numbers. ", make("code", {}, String(open.setting)), " in wrangler.toml says whose pages may.");
+  if (open) write(at("open"), text("open", { setting: open.setting }));
 }
 
 function renderDays(days) {
@@ -112,27 +124,35 @@ function renderDays(days) {
   total("week", sum(days.slice(-7)));
 }
 
-/** The reasons, before anything has answered. */
-const unknown = Object.fromEntries([...REASONS.keys()].map((reason) => [reason, undefined]));
-
+/** The reasons: those that occurred, each with its share, and in one line those that did not. */
 function renderSkipped(counts) {
   const total = counts.reduce((total, [, count]) => total + count, 0);
   write(at("skipped-sum"), known(total));
-  const rows = counts.map(([reason, times]) => {
-    const [name, meaning = ""] = REASONS.get(reason) ?? [reason];
-    const term = make("dt", {}, name, REASONS.has(reason) ? make("code", {}, reason) : "");
-    return make("div", {}, term, make("dd", {}, known(times)), make("dd", { className: "quiet" }, meaning));
+  const name = (reason) => (has(`reason.${reason}`) ? text(`reason.${reason}`) : reason);
+  const rows = counts.filter(([, times]) => times > 0).map(([reason, times]) => {
+    const isKnown = has(`reason.${reason}`);
+    const term = make("dt", {}, name(reason), isKnown ? make("code", {}, reason) : "");
+    const number = make("dd", {}, digits.format(times), " ", make("small", {}, percent.format(times / total)));
+    return make("div", {}, term, number, make("dd", { className: "quiet" }, isKnown ? text(`reason.${reason}.text`) : ""));
   });
   fill(at("reasons"), ...rows);
+  const never = counts.filter(([, times]) => times === 0).map(([reason]) => name(reason));
+  at("reasons").hidden = !rows.length;
+  write(at("never"), !rows.length ? text("skipped.none") : never.length ? text("skipped.never", { reasons: never.join(", ") }) : "");
 }
 
 function renderPublished() {
   const stats = answers.get("/stats");
-  if (!stats && Date.now() - pending.get("/stats") >= LONG) write(at("published"), "Tally takes long to answer.");
+  if (!stats && Date.now() - pending.get("/stats") >= LONG) write(at("published"), text("slow"));
   if (!stats?.published) return;
   const time = new Date(stats.published);
-  const said = make("time", { dateTime: stats.published, lang: locale }, `${since(time, Date.now())} · ${moment.format(time)}`);
-  fill(at("published"), "Published ", said);
+  const said = make("time", { dateTime: stats.published }, `${since(time, Date.now())} · ${moment.format(time)}`);
+  fill(at("published"), ...around("published", "when", said));
+}
+
+/** An address that may be a link, or nothing. */
+function link(url) {
+  return typeof url === "string" && /^https?:\/\//i.test(url) && URL.canParse(url) ? url : undefined;
 }
 
 /** The posts' rows, kept by post so that the focus stays where it is. */
@@ -145,9 +165,11 @@ function renderTop(path) {
   list.ariaBusy = !answer && !failed;
   if (!answer && !failed) return;
   const posts = answer?.posts ?? [];
+  for (const { post, title, url } of posts) pages.set(post, { title: title || undefined, url: link(url) });
+  at("csv-top").disabled = !posts.length;
   none.hidden = posts.length > 0;
   list.hidden = posts.length === 0;
-  write(none, failed ? "This list could not be loaded." : "No views in this period.");
+  write(none, text(failed ? "top.failed" : "top.none"));
   const shown = posts.map(({ post, views: count }) => row(post, count, count / posts[0].views));
   if (shown.length === list.children.length && shown.every((item, i) => item === list.children[i])) return;
   const focused = document.activeElement;
@@ -158,22 +180,35 @@ function renderTop(path) {
 }
 
 function row(post, count, share) {
-  if (!rows.has(post)) rows.set(post, makeRow(post));
+  const { title, url } = pages.get(post);
+  const kept = rows.get(post);
+  if (kept?.title !== title || kept?.url !== url || !kept) rows.set(post, { ...makeRow(post, title, url), title, url });
   const { item, button, shown } = rows.get(post);
   write(shown, digits.format(count));
-  button.style.setProperty("--share", share || 0);
+  item.style.setProperty("--share", share || 0);
   button.ariaPressed = post === choice.post;
   return item;
 }
 
-function makeRow(post) {
+function makeRow(post, title, url) {
   const shown = make("span");
-  const button = make("button", { type: "button", title: post }, name(post), make("span", {}, shown, make("span", { className: "unseen" }, " views")));
+  const label = make("span", { className: "label" }, name(title ?? post), title ? make("small", { dir: "auto" }, post) : "");
+  const unit = make("span", { className: "unseen" }, ` ${text("views")}`);
+  const button = make("button", { type: "button", title: post }, label, make("span", {}, shown, unit));
   button.addEventListener("click", () => {
     choose({ post: post === choice.post ? undefined : post });
     at("chart").scrollIntoView({ block: "nearest", behavior: calm.matches ? "auto" : "smooth" });
   });
-  return { item: make("li", {}, button), button, shown };
+  return { item: make("li", {}, button, url ? open(url, called(post)) : ""), button, shown };
+}
+
+/** Not every font has the sign. */
+const arrow = document.querySelector("#arrow").content.firstElementChild;
+
+/** A link to a post's page. */
+function open(url, title) {
+  const label = `${text("chart.open")}: ${title}`;
+  return make("a", { href: url, target: "_blank", rel: "noreferrer", className: "open", title: label, ariaLabel: label }, arrow.cloneNode(true));
 }
 
 /** An id as it is read; its direction is its own. */
@@ -184,34 +219,40 @@ function name(post) {
 
 const calm = matchMedia("(prefers-reduced-motion: reduce)");
 const chart = makeChart(at("plot"), renderReadout);
-/** What the chart shows: its path, and its days as text. */
+/** What the chart shows: its path, and its days, by which they are compared. */
 let drawn = {};
 
 function renderChart({ site, history = site, views: total }) {
   const { post } = choice;
   const days = answers.get(history)?.days;
   const failure = failures.get(history);
-  renderScope(post, answers.get(total));
+  renderScope(post, answers.get(total), days);
   write(at("wrong"), failure?.refused ? failure.message : "");
   at("post").ariaInvalid = Boolean(failure?.refused);
   at("plot").ariaBusy = !days && !failure;
   if (!days && !failure) return;
-  const text = JSON.stringify(days ?? []);
-  if (drawn.path === history && drawn.text === text) return;
+  const key = JSON.stringify(days ?? []);
+  if (drawn.path === history && drawn.key === key) return;
   const announced = drawn.path && drawn.path !== history;
-  drawn = { path: history, text, days: days ?? [] };
+  drawn = { path: history, key, days: days ?? [] };
   chart.show(drawn.days);
   renderReadout();
   renderTable(drawn.days);
-  const said = days ? summary(days, post) : "The days could not be loaded.";
+  const said = days ? summary(days, post === undefined ? text("chart.site") : called(post)) : text("chart.failed");
   at("plot").ariaLabel = said;
   if (announced) write(at("said"), said);
 }
 
-function renderScope(post, answer) {
-  at("whole").hidden = !post;
-  fill(at("what"), post === undefined ? "The whole site" : name(post));
-  write(at("in-all"), post && answer ? `${views(Object.values(answer.views)[0])} in all` : "");
+function renderScope(post, answer, days) {
+  const isSite = post === undefined;
+  const all = isSite ? answers.get("/stats")?.views : answer && Object.values(answer.views)[0];
+  const older = days && all > sum(days) ? all - sum(days) : 0;
+  const { title, url } = pages.get(post) ?? {};
+  at("whole").hidden = isSite;
+  const parts = isSite ? [text("chart.site")] : [name(title ?? post), url ? open(url, title ?? post) : "", title ? make("small", { dir: "auto" }, post) : ""];
+  fill(at("what"), ...parts);
+  write(at("in-all"), isSite || all === undefined ? "" : all ? text("chart.all", { views: views(all) }) : text("chart.unknown"));
+  write(at("older"), older ? text("before", { views: views(older) }) : "");
 }
 
 /** What is beside the chart's title: the day under the pointer, or all days. */
@@ -223,17 +264,18 @@ function renderReadout(index) {
 
 function renderTable(days) {
   const line = ({ day, views }) => {
-    const head = make("th", { scope: "row" }, make("time", { dateTime: day, lang: locale }, longDate.format(dayTime(day))));
+    const head = make("th", { scope: "row" }, make("time", { dateTime: day }, longDate.format(dayTime(day))));
     return make("tr", {}, head, make("td", {}, digits.format(views)));
   };
   fill(at("days"), ...days.map(line).reverse());
-  write(at("caption"), `Views by day, the latest first: ${choice.post ?? "the whole site"}`);
+  at("csv-days").disabled = !days.length;
+  write(at("caption"), text("chart.caption", { what: choice.post === undefined ? text("chart.site") : called(choice.post) }));
 }
 
 function renderNotice() {
   const wanted = Object.values(paths(choice));
   const failure = wanted.map((path) => failures.get(path)).find((failure) => failure && !failure.refused && !failure.locked);
-  const kept = answers.has("/stats") ? "The numbers are the last that came." : "It is asked again every minute.";
+  const kept = text(answers.has("/stats") ? "trouble.kept" : "trouble.again");
   at("notice").hidden = !failure;
   write(at("trouble"), failure ? `${failure.message} ${kept}` : "");
 }
@@ -264,9 +306,10 @@ function make(tag, properties = {}, ...children) {
 
 const tag = `<script async src="${new URL("/views.js", location.origin)}"></script>`;
 write(at("tag"), tag);
+write(at("worker"), location.origin);
 at("copy").hidden = !navigator.clipboard;
 at("copy").addEventListener("click", () => {
-  const copied = () => ["copy", "said"].forEach((id) => write(at(id), "Copied"));
+  const copied = () => ["copy", "said"].forEach((id) => write(at(id), text("copied")));
   // Where the browser does not let it, the line is selected at least.
   navigator.clipboard.writeText(tag).then(copied, () => getSelection().selectAllChildren(at("tag")));
 });
@@ -275,7 +318,7 @@ onLogin(refresh);
 at("periods").addEventListener("change", ({ target }) => choose({ period: target.value }));
 at("choose").addEventListener("submit", (event) => {
   event.preventDefault();
-  choose({ post: at("post").value || undefined });
+  choose({ post: identify(at("post").value) || undefined });
 });
 at("whole").addEventListener("click", () => {
   choose({ post: undefined });
@@ -285,7 +328,7 @@ at("whole").addEventListener("click", () => {
 at("retry").addEventListener("click", () => {
   refresh();
   // So that it is told anew, should it fail again.
-  write(at("trouble"), "Asking again …");
+  write(at("trouble"), text("retrying"));
 });
 addEventListener("popstate", () => {
   choice = chosen(location.search);
@@ -295,5 +338,20 @@ addEventListener("popstate", () => {
 const due = () => document.visibilityState === "visible" && Date.now() - asked >= EVERY;
 document.addEventListener("visibilitychange", () => due() && refresh());
 addEventListener("online", refresh);
-setInterval(() => (due() ? refresh() : renderPublished()), 5_000);
-arrive();
+at("csv-days").addEventListener("click", () => {
+  save("tally-days.csv", [["day", "views"], ...drawn.days.map(({ day, views }) => [day, views])]);
+});
+at("csv-top").addEventListener("click", () => {
+  const { posts } = answers.get(paths(choice).top);
+  save(`tally-${choice.period}.csv`, [["post", "title", "url", "views"], ...posts.map(({ post, views }) => [post, pages.get(post)?.title ?? "", pages.get(post)?.url ?? "", views])]);
+});
+
+learn(navigator.languages).then(() => {
+  at("post").placeholder = text("post.hint");
+  for (const [id, key, name, element] of [
+    ["start-post", "start.post", "tag", make("code", {}, 'data-post="142"')],
+    ["login-text", "login.text", "name", make("code", {}, "ADMIN_TOKEN")],
+  ]) at(id).replaceChildren(...around(key, name, element));
+  setInterval(() => (due() ? refresh() : renderPublished()), 5_000);
+  arrive();
+});

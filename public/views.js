@@ -9,6 +9,7 @@
 // - Counts a post when it is seen. `data-skip="1"` in the tag counts nothing; `data-skip="0"` counts on localhost,
 //   in frames and where a program drives the browser, too. `data-only="/posts/* /about"` counts only such posts.
 // - `data-prefix` is put before the name of every post. `data-hash` takes `#/posts/hello` for the path.
+// - `data-tally="https://tally.you.workers.dev"` is where the pings go, where the script is served from elsewhere.
 // - Stores, in the tab, `tallyPOST` for a reader who does not want to be tracked: that the post was counted.
 //   Heeds `tally-skip` in the site's local storage, which the rest stores for one who has agreed to be left out.
 // - Loads its rest, views.js.rest.js, where that has something to do: where there are places for numbers, where
@@ -17,13 +18,15 @@
 //
 // A ping says at which path the page is, where its post can be verified (`SITE_URL`).
 //
-// The pings go where the script came from. Other elements of the page are read as data only, whatever their
-// names and addresses are. The page waits for nothing here, and no failure shows.
+// The pings go where the script came from, or where its own tag said as it started. Other elements of the page are
+// read as data only, whatever their names and addresses are. The page waits for nothing here, and no failure shows.
 
 import { canonical, identify, own, root } from "./views/post.js";
 
 const script = own("currentScript");
 const src = script?.src;
+/** The Worker's address, with a slash at its end. */
+let base;
 let rest;
 
 /** Counts a view of the post that is called `text`, by the rules of a tag. The tag, what it calls the post, the post, and the answer: true where nothing was sent. */
@@ -32,7 +35,7 @@ const count = (tag, text) => {
   let post = identify(text);
   let skips =
     (skip || navigator.webdriver || top != self || /^($|localhost|127\.|\[)/.test(location.host)) > 0 ||
-    (only && !RegExp("^(" + only.replace(/\W/g, "\\$&").replace(/\\\*/g, ".*").replace(/\\ /g, "|") + ")$").test(post));
+    (only && !RegExp("^(" + only.replace(/\W/g, (sign) => (sign == "*" ? ".*" : sign == " " ? "|" : "\\" + sign)) + ")$").test(post));
   post = prefix + post;
   try {
     skips ||=
@@ -47,7 +50,7 @@ const count = (tag, text) => {
     text,
     post,
     skips ||
-      fetch(new URL(`views/${encodeURIComponent(post)}?at=` + location.pathname, src), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
+      fetch(base + "views/" + encodeURIComponent(post) + "?at=" + encodeURIComponent(location.pathname), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
         // It is read to its end, or the browser keeps the request open. A refusal is JSON, too.
         .then((answer) => answer.json())
         .catch((error) => error),
@@ -59,8 +62,9 @@ const load = () => {
   tally.push(location.href);
   if (rest) return;
   rest = document.createElement("script");
-  rest.src = new URL("views.js.rest.js", src);
   rest.integrity = REST;
+  // The query passes by an older one in the browser's cache.
+  rest.src = src.split(/[?#]/)[0] + ".rest.js?" + rest.integrity;
   rest.crossOrigin = "";
   own("head").append(rest);
 };
@@ -73,13 +77,18 @@ const look = () => {
   root.querySelector("[data-views]") && load();
 };
 
-/** What the rest gets; it takes over what is pushed. */
-const tally = [count, script, location.href];
+let tally;
 if (src && !root.tally) {
-  root.tally = tally;
+  base = new URL(script.dataset.tally || ".", src);
+  // What the rest gets; it takes over what is pushed.
+  root.tally = tally = [count, script, base, location.href];
   addEventListener("DOMContentLoaded", look);
   addEventListener("visibilitychange", look);
   new MutationObserver(look).observe(root, { childList: 1, subtree: 1 });
-  self.navigation ? navigation.addEventListener("currententrychange", load) : load();
+  try {
+    navigation.addEventListener("currententrychange", load);
+  } catch {
+    load();
+  }
   look();
 }

@@ -15,7 +15,7 @@
 import { canonical, identify, own, root } from "./views/post.js";
 
 const { tally } = root;
-const [count, script, ...addresses] = tally;
+const [count, script, base, ...addresses] = tally;
 const { src } = script;
 const TICK = 100;
 /** For how many ticks a page that says nothing new may be silent before it counts as settled. */
@@ -64,7 +64,7 @@ function read(posts) {
 
 async function readPart(posts) {
   const query = posts.map(encodeURIComponent).join("&post=");
-  const told = await json(fetch(new URL(`views?post=${query}`, src), { referrerPolicy: "origin" }));
+  const told = await json(fetch(`${base}views?post=${query}`, { referrerPolicy: "origin" }));
   for (const post of posts) learn(post, told?.views?.[post]);
   show();
 }

@@ -1,6 +1,7 @@
 // The browsers of the tests: Chromium's headless shell for Linux on x64, which comes through npm and is
 // driven by Playwright; and a whole Chromium, where the machine has one: CHROME names it, or it is on
 // the PATH. The shell has no back/forward cache and no background; elsewhere the whole one serves for all.
+// And Firefox, where the machine has one: FIREFOX names it, or it is on the PATH.
 
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, writeFileSync } from "node:fs";
@@ -8,6 +9,7 @@ import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inflate } from "@sparticuz/chromium";
 import { chromium } from "playwright-core";
+import puppeteer from "puppeteer-core";
 import { TOOLS } from "../tools/shell.mjs";
 import { temporaryFolder } from "./workerd.mjs";
 
@@ -17,6 +19,10 @@ const WHOLE = process.env.CHROME ?? onPath("chromium", "google-chrome");
 export const NO_BROWSER = !HAS_SHELL && !WHOLE && "there is no browser: CHROME may name a Chromium";
 /** Why there is no whole one; false where there is one. */
 export const NO_WHOLE_BROWSER = !WHOLE && "the browser from npm has no background and no back/forward cache: CHROME may name a Chromium";
+
+const FIREFOX = process.env.FIREFOX ?? onPath("firefox-esr", "firefox");
+/** Why there is no Firefox; false where there is one. */
+export const NO_FIREFOX = !FIREFOX && "there is no Firefox: FIREFOX may name one";
 
 /** What Chromium is started with: every host of `.example` is this machine, no other is asked. */
 export const ARGS = [
@@ -34,6 +40,16 @@ process.on("exit", () => {
 export async function launch(...args) {
   const browser = HAS_SHELL ? await shell() : { executablePath: WHOLE };
   return chromium.launch({ ...browser, args: [...ARGS, ...args] });
+}
+
+/** Starts Firefox, driven by Puppeteer; playwright-core drives no stock one. It ends with the process. */
+export function launchFirefox() {
+  const preferences = {
+    "network.dns.localDomains": "blog.example,tally.example",
+    "dom.security.https_first": false,
+    "intl.accept_languages": "en-US",
+  };
+  return puppeteer.launch({ browser: "firefox", executablePath: FIREFOX, headless: true, extraPrefsFirefox: preferences });
 }
 
 /** Starts it on a page, without a debugger: the whole one, if there is one. `stop()` ends it. */

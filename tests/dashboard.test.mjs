@@ -2,13 +2,14 @@
 // was counted, whatever posts are called and whatever the network does, to everybody.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { NO_BROWSER, launch } from "./browser.mjs";
 import { startDev } from "./dev.mjs";
 import { HOSTILE, ping, read, until } from "./visitors.mjs";
-import { request } from "./workerd.mjs";
+import { ROOT, request } from "./workerd.mjs";
 
 const AXE = readFileSync(fileURLToPath(import.meta.resolve("axe-core/axe.min.js")), "utf8");
 const DAY = 86_400_000;
@@ -18,6 +19,30 @@ const English = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numer
 const digits = (count) => count.toLocaleString("en-GB");
 const NUMBERS = /\/(stats|top|history|views)\b/;
 const SCREENS = ["light", "dark"].flatMap((colorScheme) => [320, 1280].map((width) => ({ colorScheme, width })));
+
+const SOURCES = join(ROOT, "public");
+const WORDS = join(SOURCES, "dashboard/words");
+const words = (language) => JSON.parse(readFileSync(join(WORDS, `${language}.json`), "utf8"));
+const LANGUAGES = ["de", "en", "es", "fr", "ja", "pt", "zh"];
+
+test("no language lacks a text, or a place in one", () => {
+  const places = (text) => text.match(/\{\w+\}/g)?.sort() ?? [];
+  assert.deepEqual(readdirSync(WORDS).sort(), LANGUAGES.map((language) => `${language}.json`));
+  const english = words("en");
+  for (const language of LANGUAGES) {
+    const texts = words(language);
+    assert.deepEqual(Object.keys(texts), Object.keys(english), language);
+    for (const [key, text] of Object.entries(texts)) {
+      assert.deepEqual(places(text), places(english[key]), `${language}: ${key}`);
+      assert.ok(text.trim().length > 0, `${language}: ${key}`);
+    }
+  }
+  // And none is asked for that there is not.
+  const files = ["dashboard.html", "dashboard.js", ...readdirSync(join(SOURCES, "dashboard")).filter((file) => file.endsWith(".js")).map((file) => `dashboard/${file}`)];
+  const keys = files.flatMap((file) => [...readFileSync(join(SOURCES, file), "utf8").matchAll(/(?:\b(?:text|around)\(|data-text=)"([^"]+)"/g)].map(([, key]) => key));
+  assert.ok(keys.length > 40);
+  assert.deepEqual(keys.filter((key) => !(key in english)), []);
+});
 
 describe("the dashboard", { skip: NO_BROWSER }, () => {
   let tally, browser;
@@ -177,11 +202,15 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
 
     test("what was not counted, and why", () =>
       visit("", {}, async (page) => {
+        const share = (count) => (count / 8).toLocaleString("en-GB", { style: "percent", maximumFractionDigits: 1 });
         await shows(page, "#skipped-sum", "8");
         const reasons = await page.locator("#reasons > div").evaluateAll((rows) =>
           rows.map((row) => [row.querySelector("code").textContent, row.querySelector("dd").textContent, row.querySelector(".quiet").textContent]));
-        assert.deepEqual(reasons.map(([name, count]) => [name, Number(count)]), Object.entries(stats.not_counted));
-        assert.deepEqual(Object.fromEntries(reasons).duplicate, "4");
+        const occurred = Object.entries(stats.not_counted).filter(([, count]) => count);
+        assert.deepEqual(reasons.map(([name, count]) => [name, count]), occurred.map(([name, count]) => [name, `${count} ${share(count)}`]));
+        assert.equal(parseInt(Object.fromEntries(reasons).duplicate), 4);
+        // Those that never occurred are one line.
+        assert.match(await page.textContent("#never"), /^Never so far: .*Floods/);
         for (const [name, , meaning] of reasons) assert.ok(meaning.length > 30, name);
       }));
 
@@ -195,7 +224,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
       const prepare = (page) => page.route(/\/stats/, (route) => route.fulfill({ json: { ...stats, adopted: { posts: 1, left: 12 } } }));
       await visit("", { prepare }, async (page) => {
         await page.locator("#adopted").waitFor();
-        assert.match(await page.textContent("#adopted"), /^12 entries were left alone .* 1 post was taken over\.$/);
+        assert.match(await page.textContent("#adopted"), /^1 post was taken over from Workers KV .* 12 entries were left alone /);
       });
     });
 
@@ -257,6 +286,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         await shows(page, "#what", "month");
         await shows(page, "#in-all", "50,000 views in all");
         await shows(page, "#readout", "9,000 views");
+        await shows(page, "#older", "41,000 views are older, or came with an import that has no days.");
         assert.equal(await label("month:"), `month: 9,000 views in 30 days, the most on ${English.format(new Date(day(20)))} with 8,000, 0 today.`);
         await shows(page, "#said", await label("month:"));
         assert.equal(new URL(page.url()).search, "?post=month");
@@ -280,7 +310,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         assert.equal(await page.evaluate(() => document.activeElement.id), "chart-title");
 
         await page.goto(`${tally.url}/dashboard?period=week&post=never-seen`);
-        await shows(page, "#in-all", "0 views in all");
+        await shows(page, "#in-all", "Nothing was ever counted for this post. Is it written as it is in the list?");
         await label("never-seen: 0 views in 30 days, 0 today.");
         await page.goto(`${tally.url}/dashboard?post=month`);
         await tabulates(page, days);
@@ -320,11 +350,12 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
     const drawing = (page) => page.evaluate(() => {
       const canvas = document.querySelector("#plot canvas");
       const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-      const bar = getComputedStyle(document.documentElement).getPropertyValue("--bar").trim();
-      const [r, g, b] = [1, 3, 5].map((i) => parseInt(bar.slice(i, i + 2), 16));
+      const style = getComputedStyle(document.documentElement);
+      const colours = ["--bar", "--today"].map((name) => style.getPropertyValue(name).trim()).map((bar) => [1, 3, 5].map((i) => parseInt(bar.slice(i, i + 2), 16)));
       let bars = 0;
       for (let i = 0; i < data.length; i += 4) {
-        if (Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12 && data[i + 3] > 100) bars++;
+        const isBar = ([r, g, b]) => Math.abs(data[i] - r) + Math.abs(data[i + 1] - g) + Math.abs(data[i + 2] - b) < 12 && data[i + 3] > 100;
+        if (colours.some(isBar)) bars++;
       }
       return { bars, image: canvas.toDataURL() };
     });
@@ -478,10 +509,10 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
           });
         };
         const stops = [];
-        for (let n = 0; n < 14; n++) stops.push(await walk());
-        assert.deepEqual(stops.map(([stop]) => stop.split("3,000")[0]).slice(0, 5), ["Show as a table", "post", "Show", "all", "old"]);
+        for (let n = 0; n < 15; n++) stops.push(await walk());
+        assert.deepEqual(stops.map(([stop]) => stop.split("3,000")[0]).slice(0, 6), ["Show as a table", "csv-days", "post", "Show", "all", "old"]);
         assert.deepEqual(stops.filter(([, seen]) => !seen), []);
-        assert.equal(new Set(stops.map(([stop]) => stop)).size, 14);
+        assert.equal(new Set(stops.map(([stop]) => stop)).size, 15);
         await page.keyboard.press("Enter");
         await shows(page, "#what", "p3");
         // The list is read again and the focus stays.
@@ -508,11 +539,121 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
 
     test("numbers and dates are the reader's", () =>
       visit("?post=month", { locale: "de-DE" }, async (page) => {
-        await shows(page, "#in-all", "50.000 views in all");
+        await shows(page, "#in-all", "50.000 Aufrufe insgesamt");
         await shows(page, "#posts", "15");
-        assert.match(await page.textContent("#published"), /^Published jetzt · \d+\.\d+\.\d{4}/);
-        assert.equal(await page.getAttribute("#published time", "lang"), "de-DE");
+        assert.match(await page.textContent("#published"), /^Veröffentlicht jetzt · \d+\.\d+\.\d{4}/);
+        assert.match(await page.getAttribute("#plot", "aria-label"), /^month: 9\.000 Aufrufe in 30 Tagen/);
       }));
+
+    test("words are in the browser's language, and in English where it is another", async () => {
+      for (const [locale, language, lang] of [
+        ["de-AT", "de", "de-AT"], ["fr-CA", "fr", "fr-CA"], ["es-MX", "es", "es-MX"], ["pt-BR", "pt", "pt-BR"],
+        ["ja-JP", "ja", "ja-JP"], ["zh-CN", "zh", "zh-CN"], ["zh-TW", "en", "en"], ["nl-NL", "en", "en"],
+      ]) {
+        const requests = [];
+        const prepare = (page) => page.on("request", (asked) => asked.url().includes("/words/") && requests.push(new URL(asked.url()).pathname));
+        await visit("", { locale, prepare }, async (page) => {
+          const texts = words(language);
+          await shows(page, "#top-title", texts["top.title"]);
+          const said = await page.$$eval("[data-text]", (all) => all.map((one) => [one.dataset.text, one.textContent]));
+          assert.deepEqual(said.filter(([key, text]) => texts[key] !== text), [], locale);
+          assert.equal(await page.evaluate(() => document.documentElement.lang), lang);
+          const [never] = texts["skipped.never"].split("{");
+          assert.ok((await until(() => page.textContent("#never"), (text) => text, 5)).startsWith(never), locale);
+        });
+        assert.deepEqual(requests, language === "en" ? [] : [`/dashboard/words/${language}.json`]);
+      }
+      // A language that cannot be had is no reason to show nothing.
+      const prepare = (page) => page.route(/words/, (route) => route.fulfill({ status: 200, body: "<html>" }));
+      const page = await open("", { locale: "de-DE", prepare });
+      await shows(page, "#top-title", "Top posts");
+      await posts(page, "all");
+      await page.close();
+    });
+
+    test("titles, and links to http addresses only", async () => {
+      const listed = [
+        { post: "142", views: 9, title: "Hello <b>world</b>", url: "https://blog.example/2026/hello/" },
+        { post: "143", views: 8, title: "Bad", url: "javascript:alert(1)" },
+        { post: "/plain", views: 7 },
+        { post: "145", views: 6, title: "Bad", url: "https://" },
+        { post: "146", views: 5, title: "", url: "//evil.example/" },
+      ];
+      const prepare = (page) => page.route(/\/top/, (route) => route.fulfill({ json: { period: "all", posts: listed } }));
+      await visit("", { prepare }, async (page) => {
+        await lists(page, [["Hello <b>world</b>", 9], ["Bad", 8], ["/plain", 7], ["Bad", 6], ["146", 5]]);
+        assert.deepEqual(await page.$$eval("a", (all) => all.map(({ href, rel, target }) => [href, rel, target])), [["https://blog.example/2026/hello/", "noreferrer", "_blank"]]);
+        assert.deepEqual(await page.$$eval("#list small", (all) => all.map((one) => one.textContent)), ["142", "143", "145"]);
+        await page.locator("#list button").first().click();
+        await shows(page, "#what", "Hello <b>world</b>142");
+        assert.equal(await page.getAttribute("#what a", "href"), "https://blog.example/2026/hello/");
+        assert.equal(await page.title(), "Hello <b>world</b> – Tally");
+        assert.equal(new URL(page.url()).searchParams.get("post"), "142");
+        assert.deepEqual(await violations(page), []);
+        assert.equal(await page.locator("#list b").count(), 0);
+      });
+      for (const bad of [{ title: 7 }, { url: {} }]) {
+        const prepare = (page) => page.route(/\/top/, (route) => route.fulfill({ json: { period: "all", posts: [{ post: "a", views: 1, ...bad }] } }));
+        const page = await open("", { prepare });
+        await shows(page, "#none", "This list could not be loaded.");
+        await page.close();
+      }
+    });
+
+    test("an address that is pasted is understood", () =>
+      visit("", {}, async (page) => {
+        for (const [pasted, post] of [[`https://blog.example${long}/?utm_source=x#top`, long], [`${long}/index.html`, long], ["month", "month"], ["https://blog.example/caf%C3%A9/", "/café"]]) {
+          await page.getByLabel("Post", { exact: true }).fill(pasted);
+          await page.keyboard.press("Enter");
+          await shows(page, "#what", post);
+          assert.equal(new URL(page.url()).searchParams.get("post"), post);
+        }
+        await shows(page, "#in-all", "Nothing was ever counted for this post. Is it written as it is in the list?");
+      }));
+
+    test("what is shown can be had as CSV, in which no cell is a formula", async () => {
+      const listed = [{ post: "=1+1", views: 9, title: '"a",\n@b', url: "https://blog.example/,x" }, { post: "-2", views: 8 }];
+      const prepare = (page) => page.route(/\/top/, (route) => route.fulfill({ json: { period: "week", posts: listed } }));
+      await visit("?post=month&period=week", { prepare }, async (page) => {
+        const saved = async (id) => {
+          await page.locator(`${id}:enabled`).waitFor();
+          const [download] = await Promise.all([page.waitForEvent("download"), page.click(id)]);
+          return [download.suggestedFilename(), readFileSync(await download.path(), "utf8")];
+        };
+        await shows(page, "#in-all", "50,000 views in all");
+        const { days } = await read(tally, "/history?post=month");
+        const lines = ["day,views", ...days.map(({ day, views }) => `${day},${views}`), ""].join("\r\n");
+        assert.deepEqual(await saved("#csv-days"), ["tally-days.csv", `\ufeff${lines}`]);
+        const list = `\ufeffpost,title,url,views\r\n'=1+1,"""a"",\n@b","https://blog.example/,x",9\r\n'-2,,,8\r\n`;
+        assert.deepEqual(await saved("#csv-top"), ["tally-week.csv", list]);
+      });
+    });
+
+    test("every bar is seen, also today's, and no card leaves an empty place beside another", async () => {
+      for (const colorScheme of ["light", "dark"]) {
+        await visit("", { colorScheme }, async (page) => {
+          await posts(page, "all");
+          const contrasts = await page.evaluate(() => {
+            const style = getComputedStyle(document.documentElement);
+            const brightness = (name) => {
+              const hex = style.getPropertyValue(name).trim().replace(/^#(.)(.)(.)$/, "#$1$1$2$2$3$3");
+              const [r, g, b] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255).map((one) => (one <= 0.03928 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+              return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+            };
+            const contrast = (...names) => {
+              const [dark, bright] = names.map(brightness).sort((a, b) => a - b);
+              return (bright + 0.05) / (dark + 0.05);
+            };
+            return ["--bar", "--today"].map((name) => contrast(name, "--card"));
+          });
+          for (const contrast of contrasts) assert.ok(contrast >= 3, `${colorScheme}: ${contrasts}`);
+          await page.getByLabel("24 hours").click();
+          await posts(page, "day");
+          const gap = (above, below) => page.evaluate(([above, below]) => document.querySelector(below).getBoundingClientRect().top - document.querySelector(above).getBoundingClientRect().bottom, [above, below]);
+          assert.deepEqual([await gap("#chart", "#skipped"), await gap("#top", "#budget")], [20, 20]);
+        });
+      }
+    });
 
     test("posts and reasons that look like something else are text", async () => {
       const records = HOSTILE.map((post, i) => ({ post, views: 9e9 - i, hours: { [hour(0)]: 1000 - i }, days: { [day(0)]: 1000 - i } }));

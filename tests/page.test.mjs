@@ -33,7 +33,7 @@ test("the script is small", () => {
 });
 
 test("any page may use the scripts, and keep them for an hour", { skip }, async () => {
-  for (const file of ["/views.js", "/views.js.rest.js", "/top.js"]) {
+  for (const file of ["/views.js", "/views.js.rest.js", "/top.js", "/top.js.rest.js"]) {
     const { status, headers } = await request(tally.direct, file);
     assert.equal(status, 200);
     assert.match(headers["content-type"], /^text\/javascript/);

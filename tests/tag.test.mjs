@@ -1,8 +1,12 @@
 // The script of a blog's page, in a real browser: what its tag says, what is left alone, what a page waits for.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, beforeEach, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
+import { PUBLIC } from "../tools/shell.mjs";
 import { html, numbers, openBlog } from "./blog.mjs";
 import { NO_BROWSER } from "./browser.mjs";
 import { end, listen } from "./network.mjs";
@@ -72,6 +76,45 @@ test("what comes later does not stand for it, either", { skip }, async () => {
     history.pushState(null, "", "/later/on");
   });
   assert.deepEqual(await pinged(2), ["POST /views/142", "POST /views//later/on"]);
+});
+
+test("a script that is served from elsewhere sends to the Worker that its own tag names", { skip }, async () => {
+  const strange = [];
+  const stranger = await listen(({ method, url }, response) => {
+    strange.push(`${method} ${url}`);
+    response.writeHead(200, { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" }).end('{"post":"142","views":666}');
+  });
+  try {
+    await set("other", 5);
+    await set("/top", 9_000_000);
+    const loaded = [];
+    for (const file of ["views.js", "views.js.rest.js", "top.js", "top.js.rest.js"])
+      pages[`/own/${file}`] = ({ search }) => {
+        loaded.push(file + search);
+        return { body: readFileSync(join(PUBLIC, file)), headers: { "Content-Type": "text/javascript" } };
+      };
+    const evil = `http://stranger.example:${stranger.address().port}`;
+    const tag = (post, worker, file = "views") => `<script async src="/own/${file}.js?v=1" data-tally="${worker}" data-post="${post}"></script>`;
+    const strangers = `<base id="x"><i data-tally="${evil}"></i><img name="currentScript" data-tally="${evil}"><form name="dataset"><input name="tally"></form>`;
+    pages["/elsewhere"] = () =>
+      html("", `${strangers}${tag("142", tally.url)}<i data-views>–</i><i data-views="other">–</i>${tag("", tally.url, "top")}<ol data-top-views></ol><a href="/top">The top</a>`);
+    const page = await visit("/elsewhere");
+    const [own, other] = await shown(page, (texts) => !texts.includes("–"));
+    assert.deepEqual([/^\d+$/.test(own), other], [true, "5"]);
+    assert.match(await until(() => page.textContent("ol"), (text) => text), /^The top 9,000,000/);
+    await page.evaluate((tag) => {
+      document.querySelector("script").outerHTML = tag;
+      history.pushState(null, "", "/elsewhere/on");
+    }, tag("143", evil));
+    assert.deepEqual(await pinged(2), ["POST /views/142", "POST /views/143"]);
+    const rest = (file) => `${file}?sha256-${createHash("sha256").update(readFileSync(join(PUBLIC, file))).digest("base64")}`;
+    // A new rest has a new address: an old one that the browser has kept would not have the hash.
+    assert.deepEqual([...new Set(loaded)].sort(), ["top.js?v=1", rest("top.js.rest.js"), "views.js?v=1", rest("views.js.rest.js")].sort());
+    assert.deepEqual(strange, []);
+    assert.deepEqual(page.errors, []);
+  } finally {
+    end(stranger);
+  }
 });
 
 test("path rules in one tag say which pages of a site count", { skip }, async () => {

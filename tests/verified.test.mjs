@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
-import { ping as pingAs, read, until } from "./visitors.mjs";
+import { ping as pingAs, read, until, visitor } from "./visitors.mjs";
 import { TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
 const FAST = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 100_000 };
@@ -68,6 +68,18 @@ test("a post that the site has counts; its page is read once", async () => {
   }
   assert.equal(blog.times("/2026/hello"), 1);
   assert.match(blog.agent ?? "", /Tally/);
+});
+
+test("an image counts a post that the site has, and no other", async () => {
+  blog.pages.set("/2026/pictured", page({}));
+  const image = (post) => request(tally.url, `/views/${encodeURIComponent(post)}.gif`, { headers: { ...visitor(visitors++), Referer: `${blog.url}/` } });
+  for (const post of ["/2026/pictured/", "/2026/pictured", "/not-pictured"]) {
+    const { status, headers } = await image(post);
+    assert.deepEqual([status, headers["content-type"]], [200, "image/gif"], post);
+  }
+  assert.deepEqual((await ping("/2026/pictured")).told, { post: "/2026/pictured", views: 3, counted: true });
+  assert.deepEqual((await ping("/not-pictured")).told, UNKNOWN("/not-pictured"));
+  assert.deepEqual([blog.times("/2026/pictured"), blog.times("/not-pictured")], [1, 1]);
 });
 
 test("a post that the site does not have does not; it is not asked for again", async () => {

@@ -80,6 +80,59 @@ fn a_post_is_all_behind_views() {
 }
 
 #[test]
+fn an_image_names_its_post_as_a_page_does() {
+    let image = |id: &str| Ok(Route::Views(Views::Image(post(id), None)));
+    let longest = "é".repeat(MAX_POST_BYTES / 2);
+    for (path, id) in [
+        ("142", "142"),
+        ("cat.gif", "cat.gif"),
+        ("cat%2Egif", "cat.gif"),
+        ("/hello/", "/hello"),
+        ("%2F2026%2Fhello%2F", "/2026/hello"),
+        ("%2F2026%2Fhello%2Findex.html", "/2026/hello"),
+        ("%2Fcaf%25C3%25A9%2F", "/café"),
+        ("%2Fcaf%C3%A9", "/café"),
+        ("%2Fcaf%25E9", "/caf%E9"),
+        ("%2Fa%2F..%2Fb%5Cc", "/b/c"),
+        ("%2F", "/"),
+        ("%2Findex.html", "/"),
+        ("%2Fx%3Ftoken=secret", "/x"),
+        ("%2Fx%23token=secret", "/x"),
+        ("https%3A%2F%2Fblog.example%2Fhello%2F%3Fx", "/hello"),
+        ("https://blog.example/hello/", "/hello"),
+        ("https://blog.example", "/"),
+        ("http://blog.example%3Fx", "/"),
+        ("//blog.example/hello", "/hello"),
+        ("ftp://blog.example/", "ftp://blog.example/"),
+        ("a/", "a/"),
+        (&longest, &longest),
+    ] {
+        let target = format!("/views/{path}.gif");
+        assert_eq!(get(&target), image(id), "{target}");
+        let head = Ok(Route::Views(Views::ImageHead));
+        assert_eq!(ask("HEAD", &target), head, "{target}");
+    }
+    let id = PingId::parse("7".to_owned()).expect("an id");
+    let counted = Ok(Route::Views(Views::Image(post("142"), Some(id))));
+    assert_eq!(get("/views/142.gif?id=7"), counted);
+    for (path, error) in [
+        ("", Error::InvalidPost),
+        (":x", Error::InvalidPost),
+        ("%2F%250A", Error::InvalidPost),
+        ("%zz", Error::InvalidEncoding),
+        (&*format!("{longest}x"), Error::InvalidPost),
+    ] {
+        let target = format!("/views/{path}.gif");
+        assert_eq!(get(&target), Err(error), "{target}");
+    }
+    // Any other method means the post of that name, and so does a longer path.
+    assert_eq!(ask("POST", "/views/cat.gif"), ping("cat.gif", None));
+    for path in ["/views/cat.gif/", "/views/cat.GIF", "/views/cat.gifs"] {
+        assert_eq!(get(path), one(&path["/views/".len()..]), "{path}");
+    }
+}
+
+#[test]
 fn what_is_no_post_is_refused() {
     let long = format!("/views/{}", "x".repeat(MAX_POST_BYTES + 1));
     let wide = format!("/views/{}x", "%C3%A9".repeat(MAX_POST_BYTES / 2));

@@ -5,7 +5,7 @@
 use proptest::prelude::*;
 use tally::base::error::Error;
 use tally::base::settings::{CounterWrites, Public, Read, Settings};
-use tally::http::visit::{Signals, allowed, is_curl, is_set, network};
+use tally::http::visit::{Signals, allowed, is_curl, is_set, network, origin_of};
 use tally::model::reason::Reason;
 
 /// Settings from `NAME=value` texts, and the names of those that were refused.
@@ -356,5 +356,28 @@ proptest! {
         let begin = line.strip_suffix("/64").expect("a network").parse();
         let [a, b, c, d, ..] = segments;
         prop_assert_eq!(begin, Ok(std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0)));
+    }
+}
+
+#[test]
+fn the_origin_of_a_referer() {
+    for (referer, origin) in [
+        ("https://blog.example/a/b?c#d", "https://blog.example"),
+        ("https://blog.example", "https://blog.example"),
+        ("https://blog.example:8443/", "https://blog.example:8443"),
+        ("https://blog.example?x", "https://blog.example"),
+        (
+            "https://blog.example@evil.example/",
+            "https://blog.example@evil.example",
+        ),
+        (
+            "https://evil.example/https://blog.example/",
+            "https://evil.example",
+        ),
+        ("/blog.example", ""),
+        ("", ""),
+        ("é://é", "é://é"),
+    ] {
+        assert_eq!(origin_of(referer), origin, "{referer}");
     }
 }

@@ -36,7 +36,8 @@ process.once("SIGTERM", () => process.exit(1));
  * Installs it and starts it. `url` is on a host other than this machine's, which the browser of
  * browser.mjs opens all the same; who cannot, asks for `host` at `local`. `php(code)` answers what PHP
  * code returns inside of WordPress, and holds up all else here meanwhile. `log()` is what PHP has
- * complained about, and `stop()` resolves when everything has ended.
+ * complained about, and `stop()` resolves when everything has ended. `put(path, text)` writes a file of its, `network()` makes it a network of two sites,
+ * the second in the folder `two`, and `alone()` one site again.
  */
 export async function startWordPress() {
   const folder = temporaryFolder();
@@ -63,7 +64,15 @@ export async function startWordPress() {
     host: new URL(url).host,
     local: `http://127.0.0.1:${port}`,
     php: (code) => evaluate(root, code),
+    put,
     log: () => complaints(root),
+    network() {
+      const { host } = new URL(url);
+      evaluate(root, NETWORK.replaceAll("HOST", host));
+      put("wp-config.php", configuration(folder, url, host));
+      return evaluate(root, SECOND_SITE.replaceAll("HOST", host));
+    },
+    alone: () => put("wp-config.php", configuration(folder, url)),
     stop,
   };
 }
@@ -100,7 +109,7 @@ async function startDatabase(folder) {
   }
 }
 
-function configuration(folder, url) {
+function configuration(folder, url, networkHost) {
   const constants = {
     DB_NAME: "wp", DB_USER: "root", DB_PASSWORD: "", DB_HOST: `localhost:${folder}/sql`, DB_CHARSET: "utf8mb4", DB_COLLATE: "",
     AUTH_KEY: "a", SECURE_AUTH_KEY: "b", LOGGED_IN_KEY: "c", NONCE_KEY: "d",
@@ -108,8 +117,15 @@ function configuration(folder, url) {
     WP_HOME: url, WP_SITEURL: url, FS_METHOD: "direct", WP_DEBUG: true, WP_DEBUG_DISPLAY: false, WP_DEBUG_LOG: `${folder}/php.log`,
     // It asks nobody but the Worker.
     WP_HTTP_BLOCK_EXTERNAL: true, WP_ACCESSIBLE_HOSTS: "127.0.0.1", DISABLE_WP_CRON: true, AUTOMATIC_UPDATER_DISABLED: true,
+    ...(networkHost && {
+      WP_ALLOW_MULTISITE: true, MULTISITE: true, SUBDOMAIN_INSTALL: false, DOMAIN_CURRENT_SITE: networkHost, PATH_CURRENT_SITE: "/",
+      SITE_ID_CURRENT_SITE: 1, BLOG_ID_CURRENT_SITE: 1,
+    }),
   };
+  if (networkHost) for (const name of ["WP_HOME", "WP_SITEURL"]) delete constants[name];
   const lines = Object.entries(constants).map(([name, value]) => `define('${name}', ${JSON.stringify(value)});`);
+  // As the command line has no host.
+  if (networkHost) lines.push(`if (PHP_SAPI === 'cli') $_SERVER['HTTP_HOST'] = '${networkHost}';`);
   return `<?php
 ${lines.join("\n")}
 $table_prefix = 'wp_';
@@ -121,7 +137,7 @@ require ABSPATH . 'wp-settings.php';
 /** Runs PHP code inside of WordPress; what it returns, through JSON. */
 function evaluate(root, code, before = "") {
   const script = `<?php ${before}
-    $_SERVER += ['HTTP_HOST' => 'blog.example', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/'];
+    $_SERVER += ['HTTP_HOST' => 'blog.example', 'SERVER_PROTOCOL' => 'HTTP/1.1', 'REQUEST_METHOD' => 'GET', 'REQUEST_URI' => '/', 'REMOTE_ADDR' => '127.0.0.1'];
     require '${root}/wp-load.php';
     file_put_contents('php://stderr', json_encode((function () { ${code} })()));`;
   const { stdout, stderr, status } = spawnSync("php", ["-d", "display_errors=1"], { input: script });
@@ -146,6 +162,28 @@ const INSTALL = `
   // Its own widgets ask for more than the tests are about.
   update_option('sidebars_widgets', ['wp_inactive_widgets' => [], 'side' => [], 'array_version' => 3]);
   ob_end_clean();`;
+
+const NETWORK = `
+  require_once ABSPATH . 'wp-admin/includes/upgrade.php';
+  require_once ABSPATH . 'wp-admin/includes/network.php';
+  global $wpdb;
+  update_option('home', 'http://HOST');
+  update_option('siteurl', 'http://HOST');
+  foreach ($wpdb->tables('ms_global') as $name => $table) $wpdb->$name = $table;
+  install_network();
+  populate_network(1, 'HOST', 'owner@blog.example', 'Network', '/', false);`;
+
+// WordPress takes the colon before a port out of the address of a new site.
+const SECOND_SITE = `
+  global $wpdb;
+  $id = wpmu_create_blog('HOST', '/two/', 'Two', 1);
+  $wpdb->update($wpdb->blogs, ['domain' => 'HOST'], ['blog_id' => $id]);
+  clean_blog_cache($id);
+  switch_to_blog($id);
+  foreach (['home', 'siteurl'] as $option) update_option($option, 'http://HOST/two');
+  switch_theme('tests');
+  update_option('permalink_structure', '');
+  return $id;`;
 
 // A program drives the browser here, and counts all the same.
 const MU_PLUGIN = `<?php

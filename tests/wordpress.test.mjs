@@ -38,6 +38,11 @@ test("the zip holds the plugin in a folder, and is the same every time", () => {
   assert.equal(readFileSync(ZIP).readUInt32LE(10), 0x00210000);
   const files = unzipSync(readFileSync(ZIP));
   for (const name of Object.keys(files)) assert.match(name, /^tally-views\/[\w./-]+$/);
+  // What counts is the Worker's own script, behind a few bytes; its rest is as its hash says.
+  const script = readFileSync(join(ROOT, "build/public/views.js"), "utf8");
+  assert.ok(Buffer.from(files["tally-views/assets/views.js"]).toString().endsWith(script));
+  const rest = createHash("sha256").update(files["tally-views/assets/views.js.rest.js"]).digest("base64");
+  assert.ok(script.includes(`sha256-${rest}`));
   assert.equal(Buffer.from(files["tally-views/tally-views.php"]).toString(), source("tally-views.php"));
   assert.equal(Buffer.from(files["tally-views/LICENSE"]).toString(), readFileSync(join(ROOT, "LICENSE-MIT"), "utf8"));
 });
@@ -66,6 +71,31 @@ test("every text is in the template for translators", () => {
   }
 });
 
+test("every text is there in every language", () => {
+  const files = unzipSync(readFileSync(ZIP));
+  const text = (name) => Buffer.from(files[`tally-views/languages/tally-views${name}`]).toString();
+  /** The translations in a file of gettext, by context and text. */
+  const read = (source) =>
+    source.split(/\n{2,}/).slice(1).map((block) => ({
+      id: [...block.matchAll(/^msg(?:ctxt|id|id_plural) (".*")$/gm)].map(([, part]) => JSON.parse(part)).join("\n"),
+      texts: [...block.matchAll(/^msgstr(?:\[\d\])? (".*")$/gm)].map(([, part]) => JSON.parse(part)),
+    }));
+  const signs = (text) => [...new Set(text.match(/%(\d\$)?s/g))].sort().join();
+  const wanted = read(text(".pot")).map(({ id }) => id).sort();
+  for (const [language, plurals] of Object.entries({ de_DE: 2, fr_FR: 2, es_ES: 2, pt_BR: 2, ja: 1, zh_CN: 1 })) {
+    const entries = read(text(`-${language}.po`));
+    assert.deepEqual(entries.map(({ id }) => id).sort(), wanted, language);
+    for (const { id, texts } of entries) {
+      assert.ok(texts.every(Boolean) && [1, plurals].includes(texts.length), `${language}: ${id}`);
+      for (const one of texts) assert.equal(signs(one), signs(id), `${language}: ${id}`);
+    }
+    for (const handle of ["editor", "admin"]) {
+      const { "tally-views": data } = JSON.parse(text(`-${language}-tally-views-${handle}.json`)).locale_data;
+      assert.ok(data["Show the views"][0] && data[""]["plural-forms"], language);
+    }
+  }
+});
+
 const skip = NO_WORDPRESS || NO_BROWSER;
 if (skip) say(`skipping the WordPress tests: ${skip}`);
 
@@ -78,7 +108,9 @@ describe("on a real WordPress", { skip }, () => {
 
   before(async () => {
     zip();
-    [wp, tally, browser] = await Promise.all([startWordPress(), startDev({ vars: { DEDUPE_SECONDS: 0, ADMIN_TOKEN: TOKEN } }), launch()]);
+    // The first launch unpacks the browser, and where temporary files go is another place meanwhile.
+    browser = await launch();
+    [wp, tally] = await Promise.all([startWordPress(), startDev({ vars: { DEDUPE_SECONDS: 0, ADMIN_TOKEN: TOKEN } })]);
     network = await startNetwork(tally.url);
     posts = wp.php(CONTENT);
     owner = await logIn(OWNER);
@@ -132,9 +164,10 @@ describe("on a real WordPress", { skip }, () => {
     return network.requests.map(({ method, path }) => `${method} ${path}`);
   }
 
-  /** Does `work` while the Worker answers this; null: while it is down. */
-  async function answering(answer, work) {
+  /** Does `work` while the Worker answers this, or what a function says for a path; null: while it is down. */
+  async function answering(given, work) {
     network.answer = (response) => {
+      const answer = typeof given === "function" ? given(response.req.url) : given;
       if (answer === null) return response.destroy();
       response.writeHead(answer.error ? 503 : 200, { "Content-Type": "application/json" });
       response.end(typeof answer === "string" ? answer : JSON.stringify(answer));
@@ -150,9 +183,26 @@ describe("on a real WordPress", { skip }, () => {
   const own = (method, path, body) => request(tally.url, path, { method, body, headers: { Authorization: `Bearer ${TOKEN}` } });
   const pings = (requests) => requests.filter((request) => request.startsWith("POST"));
   const topOf = (requests) => requests.filter((request) => request.includes(" /top"));
-  const forgetLists = () => wp.php("foreach (['all', 'day', 'week', 'month'] as $period) delete_transient('tally_views_top_' . $period);");
+  /** Nothing that is kept is fresh, and no failure is remembered. */
+  const forget = () => wp.php("Tally_Views\\mark_stale(); delete_option('tally_views_health');");
+  const cron = () => request(wp.local, "/wp-cron.php", { headers: { Host: wp.host } });
+  /** Has cron fetch everything. */
+  async function refresh() {
+    forget();
+    await cron();
+  }
   const listed = async (page, scope = "article") =>
     (await page.locator(`${scope} ol.tally-top > li`).allTextContents()).map((text) => text.trim());
+  /** Opens a page, and waits until its lists are as fresh as they get. */
+  async function openLists(page, post) {
+    await open(page, post);
+    await page.waitForLoadState("networkidle");
+  }
+  /** How the Worker is, as the settings tell when they have asked. */
+  async function status() {
+    await owner.waitForSelector('[data-tally-status="asked"]');
+    return owner.textContent(".tally-views-status");
+  }
 
   test("the owner uploads and activates it", async () => {
     await admin(owner, "plugin-install.php?tab=upload");
@@ -175,18 +225,20 @@ describe("on a real WordPress", { skip }, () => {
       'https://a"><script>alert(1)</script>',
     ];
     for (const url of refused) {
-      assert.match((await saveUrl(url)).join(), /not the address of a Worker/, url);
+      assert.match((await saveUrl(url)).join(), /not a Worker’s address/, url);
       assert.equal(await owner.inputValue("#tally_views_url"), "", url);
     }
     await saveUrl("  tally.example/views.js?x#y ");
     assert.equal(await owner.inputValue("#tally_views_url"), "https://tally.example");
     await saveUrl(`${wp.local}/`);
-    assert.match(await owner.textContent(".tally-views-status"), /does not answer: What answers at this address is not Tally/);
-    assert.doesNotMatch((await saveUrl(`http://127.0.0.1:${network.port}/stats/`)).join(), /not the address/);
+    assert.match(await status(), /has not answered for .*: The server at this address is not Tally/);
+    assert.doesNotMatch((await saveUrl(`http://127.0.0.1:${network.port}/stats/`)).join(), /not a Worker’s address/);
     assert.equal(await owner.inputValue("#tally_views_url"), `http://127.0.0.1:${network.port}`);
-    assert.match(await owner.textContent(".tally-views-status"), /^The Worker answers\. Views: 0, posts: 0\.$/);
-    await answering(null, () => settings(owner));
-    assert.match(await owner.textContent(".tally-views-status"), /^The Worker does not answer: /);
+    assert.match(await status(), /^Connected\. Views: 0, posts: 0 \(/);
+    await answering(null, async () => {
+      await settings(owner);
+      assert.match(await status(), /^The Worker has not answered for 1 second: The connection to the Worker was interrupted\.$/);
+    });
   });
 
   test("a reader's view is counted and shown", async () => {
@@ -201,6 +253,9 @@ describe("on a real WordPress", { skip }, () => {
       const script = reader.locator("script#tally-views-js");
       assert.equal(await script.getAttribute("data-post"), `${posts.shown}`);
       assert.notEqual(await script.getAttribute("async"), null);
+      // It comes with the plugin, and knows the Worker from its tag.
+      assert.match(await script.getAttribute("src"), /^http:\/\/blog\.example.*\/tally-views\/assets\/views\.js\?ver=/);
+      assert.equal(await script.getAttribute("data-tally"), `http://127.0.0.1:${network.port}`);
       await reader.context().close();
     }
   });
@@ -227,6 +282,15 @@ describe("on a real WordPress", { skip }, () => {
     await until(() => number(editor, posts.shown), (text) => text === "2", 45);
     assert.equal(await number(editor, posts.shown), "2");
     assert.equal(await editor.getAttribute("script#tally-views-js", "data-skip"), "1");
+    // A cache has one page for all.
+    const { body } = await request(wp.local, `/?p=${posts.shown}`, { headers: { Host: wp.host } });
+    await editor.route(/[?]p=/, (route) => route.fulfill({ body, contentType: "text/html" }));
+    assert.deepEqual(pings(await asked(() => view(editor, posts.shown).then(() => editor.waitForLoadState("networkidle")))), []);
+    await editor.unroute(/[?]p=/);
+    // Who has logged out is counted.
+    await editor.goto(`${wp.url}/wp-login.php?action=logout`);
+    await Promise.all([editor.waitForURL(/loggedout/), editor.click("a:has-text('log out')")]);
+    assert.equal((await editor.context().cookies()).filter(({ name }) => name === "tally_views_uncounted").length, 0);
     await editor.context().close();
   });
 
@@ -269,21 +333,29 @@ describe("on a real WordPress", { skip }, () => {
       const told = async () => JSON.parse((await request(tally.url, `/top?limit=100&period=${period}`)).body).posts.length;
       assert.ok((await until(told, (found) => found >= least, 75)) >= least, period);
     }
-    forgetLists();
+    wp.php("delete_option('tally_views_top_all');");
+    // The page is there before the list is: its browser has it fetched.
+    assert.deepEqual(topOf(await asked(() => request(wp.local, `/?page_id=${posts.list}`, { headers: { Host: wp.host } }))), []);
     const reader = await visitor();
-    const requests = await asked(() => open(reader, posts.list));
-    assert.deepEqual(topOf(requests), ["GET /top?limit=100&period=all"]);
+    assert.deepEqual(topOf(await asked(() => openLists(reader, posts.list))), ["GET /top?limit=100&period=all"]);
     const all = ["Old post 1,234 views", `${titleOf(HOSTILE)} 7 views`, "Shown 2 views", "Plain 1 view"];
-    assert.deepEqual(await listed(reader), [...all, ...all.slice(0, 3).map((text) => text.replace(/ [\d,]+ views?$/, ""))]);
-    assert.deepEqual(await listed(reader, "aside"), all.slice(0, 2));
+    const shows = async () => {
+      assert.deepEqual(await listed(reader), [...all, ...all.slice(0, 3).map((text) => text.replace(/ [\d,]+ views?$/, ""))]);
+      assert.deepEqual(await listed(reader, "aside"), all.slice(0, 2));
+    };
+    await shows();
     assert.equal(await reader.textContent("aside h2, aside .widgettitle"), "Most <i>viewed</i>");
     const links = await reader.locator("article ol:first-of-type a").evaluateAll((found) => found.map((link) => link.href));
     assert.ok(links.includes(`${wp.url}/?p=${posts.old}`), links.join());
     // It is asked for once in five minutes, whoever comes; what is changed here shows at once.
     wp.php(`wp_update_post(['ID' => ${posts.shown}, 'post_password' => 'x']);`);
-    assert.deepEqual(topOf(await asked(() => open(reader, posts.list))), []);
+    assert.deepEqual(topOf(await asked(() => openLists(reader, posts.list))), []);
     assert.deepEqual((await listed(reader)).slice(0, 3), [all[0], all[1], all[3]]);
     wp.php(`wp_update_post(['ID' => ${posts.shown}, 'post_password' => '']);`);
+    // Then cron fetches it, and no visitor has to.
+    await refresh();
+    assert.deepEqual(topOf(await asked(() => openLists(reader, posts.list))), []);
+    await shows();
     assert.equal(await reader.locator("article img, article b, article script").count(), 0);
   });
 
@@ -299,12 +371,12 @@ describe("on a real WordPress", { skip }, () => {
     assert.equal(html(`[tally_views post='${posts.old}' label='1']`), `<span class="tally-views-label">Views: ${span(posts.old)}</span>`);
     const inLoop = `global $post; $post = get_post(${posts.fresh}); setup_postdata($post); return do_shortcode('[tally_views]');`;
     assert.equal(wp.php(inLoop), span(posts.fresh));
-    for (const post of ["abc", "-1", "0", "1e3", "&quot;><b>", "1 2", ""]) assert.equal(html(`[tally_views post='${post}']`), "", post);
-    const items = (attributes) => html(`[tally_top ${attributes}]`).split("<li>").length - 1;
+    for (const post of ["abc", "-1", "0", "1e3", "&quot;><b>", "1 2", "", 999999, posts.draft, posts.private]) assert.equal(html(`[tally_views post='${post}']`), "", post);
+    const items = (attributes) => html(`[tally_top ${attributes}]`).split("<li ").length - 1;
     assert.deepEqual(["", "limit='3'", "limit='-1'", "limit='many'", "limit='1000'"].map(items), [4, 3, 1, 1, 4]);
-    assert.match(html("[tally_top period='\\'><b>' views='no']"), /^<ol class="tally-top">(<li><a href="[^"<>]+">[^<>]+<\/a><\/li>){4}<\/ol>$/);
+    assert.match(html("[tally_top period='\\'><b>' views='no']"), /^<ol class="tally-top" [^<>]*>(<li class="tally-top-item"><a href="[^"<>]+">[^<>]+<\/a><\/li>){4}<\/ol>$/);
     const reader = await visitor();
-    assert.deepEqual(topOf(await asked(() => open(reader, posts.week))), ["GET /top?limit=100&period=week"]);
+    await openLists(reader, posts.week);
     assert.deepEqual(await listed(reader), ["Shown 2 views", "Plain 1 view", "Shown"]);
     // What only a script could fill is not in the feed.
     const feed = await request(wp.local, "/?feed=rss2", { headers: { Host: wp.host } });
@@ -330,36 +402,52 @@ describe("on a real WordPress", { skip }, () => {
 
   test("while the Worker is down the last good list stays, and it is left alone", async () => {
     const reader = await visitor();
-    await open(reader, posts.list);
+    await openLists(reader, posts.list);
     const good = await listed(reader);
     assert.equal(good.length, 7);
     const error = { error: { code: "unavailable", message: "x" } };
     for (const answer of [null, "<html>Error 1101</html>", "[]", "null", error, { posts: "none" }, "x".repeat(3_000_000)]) {
-      forgetLists();
+      forget();
       await answering(answer, async () => {
-        assert.equal(topOf(await asked(() => open(reader, posts.list))).length, 1);
+        assert.equal(topOf(await asked(() => openLists(reader, posts.list))).length, 1);
         assert.deepEqual(await listed(reader), good);
-        assert.deepEqual(topOf(await asked(() => open(reader, posts.list))), []);
+        // That is remembered for everybody, cron included.
+        assert.deepEqual(topOf(await asked(() => Promise.all([openLists(reader, posts.list), cron()]))), []);
         assert.deepEqual(await listed(reader), good);
       });
     }
-    forgetLists();
     // The list is the Worker's: where it has none, there is none.
     const entry = (post, views) => ({ post, views });
     const nonsense = [
       "x", 1, null, {}, entry(5, 1), entry(`${posts.old}`, "9"), entry(`${posts.plain}`, -1), entry("1e3", 1), entry(`0${posts.plain}`, 4),
       entry(`${posts.hostile}`, 1e300), entry("9".repeat(30), 1), entry(`${posts.shown}\n`, 1), entry([], {}),
     ];
+    forget();
     await answering({ posts: nonsense }, async () => {
-      await open(reader, posts.list);
+      await openLists(reader, posts.list);
+      await openLists(reader, posts.list);
       assert.deepEqual(await listed(reader), []);
-      assert.equal(await reader.locator("aside").count(), 0);
-      await open(owner, posts.list);
-      assert.match(await owner.textContent("article"), /No post was viewed yet/);
+      // A title over nothing is not shown.
+      assert.equal(await reader.locator("aside").isVisible(), false);
     });
-    forgetLists();
-    await open(reader, posts.list);
+    // An empty list is kept for a minute only.
+    assert.ok(wp.php("return Tally_Views\\fresh_until(get_option('tally_views_top_all')) - time();") <= 60);
+    await refresh();
+    await openLists(reader, posts.list);
     assert.deepEqual(await listed(reader), good);
+  });
+
+  test("no page and no screen waits for the Worker", async () => {
+    forget();
+    network.requests.length = 0;
+    const Cookie = (await owner.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
+    for (const path of ["/", `/?p=${posts.shown}`, `/?page_id=${posts.list}`]) {
+      assert.equal((await request(wp.local, path, { headers: { Host: wp.host } })).status, 200, path);
+    }
+    for (const path of ["", "edit.php", "edit.php?post_type=page", "options-general.php?page=tally-views", "admin.php?import=tally-views", "widgets.php"]) {
+      assert.equal((await request(wp.local, `/wp-admin/${path}`, { headers: { Host: wp.host, Cookie } })).status, 200, path);
+    }
+    assert.deepEqual(network.requests, []);
   });
 
   test("while the Worker is down the page keeps its placeholder", async () => {
@@ -381,37 +469,188 @@ describe("on a real WordPress", { skip }, () => {
     return Object.fromEntries(cells);
   };
 
-  test("the list of posts has a column of views, for one request", async () => {
-    await settings(owner);
-    const requests = await asked(() => admin(owner, "edit.php"));
-    assert.equal(requests.length, 1, requests.join());
-    assert.match(requests[0], /^GET \/views\?post=\d+(&post=\d+)+$/);
+  test("cron keeps the views in post meta, and the lists of posts show them", async () => {
+    wp.php("Tally_Views\\forget_views();");
+    await admin(owner, "edit.php");
+    assert.equal((await column(owner))[posts.old], "–\nNot known yet");
+    const requests = await asked(refresh);
+    assert.match(requests.find((request) => request.includes("/views?")), /^GET \/views\?post=\d+(&post=\d+)+$/);
+    await admin(owner, "edit.php");
     const shown = await column(owner);
     for (const [name, views] of Object.entries(TOP)) assert.equal(shown[posts[name]].replace(",", ""), `${views}`, name);
     assert.equal(shown[posts.old], "1,234");
     assert.equal(shown[posts.fresh], "0");
-    const some = [posts.plain, posts.old].map((post) => [`${post}`, 3]);
-    const hostile = { ...Object.fromEntries(some), [posts.hostile]: "<script>alert(1)</script>", [posts.shown]: -1, [posts.fresh]: 1e300, 999999: 5 };
-    await answering({ views: hostile }, () => admin(owner, "edit.php"));
-    const told = await column(owner);
-    for (const name of ["plain", "old"]) assert.equal(told[posts[name]], "3", name);
-    for (const name of ["hostile", "shown", "fresh", "draft"]) assert.equal(told[posts[name]], "–", name);
-    for (const answer of [null, "<html>", "[]", { views: "x" }, { views: [1, 2, 3] }]) {
-      assert.equal((await answering(answer, () => asked(() => admin(owner, "edit.php")))).length, 1);
-      assert.deepEqual(new Set(Object.values(await column(owner))), new Set(["–"]));
-    }
+    // What has not changed is not read again.
+    wp.php("wp_clear_scheduled_hook('tally_views_refresh_soon'); Tally_Views\\refresh_soon();");
+    assert.deepEqual((await asked(cron)).filter((request) => request.includes("/views?")), []);
+    // It is sorted by number.
+    await owner.click("th#tally_views a");
+    await owner.waitForURL(/orderby=tally_views/);
+    const names = async () => (await owner.locator("#the-list .row-title").allTextContents()).map((text) => text.trim());
+    assert.deepEqual((await names()).slice(0, 2), ["Old post", "Locked"]);
+    const first = await names();
+    await owner.click("th#tally_views a");
+    await owner.waitForURL(/order=asc/);
+    assert.equal((await names()).at(-1), first[0]);
   });
 
-  test("and so has the list of pages, however many there are", async () => {
-    assert.deepEqual((await asked(() => admin(owner, "edit.php?post_type=page"))).length, 1);
-    assert.equal((await column(owner))[posts.page], "93");
+  test("what the Worker tells of posts is checked before it is kept", async () => {
+    const some = [posts.plain, posts.old].map((post) => [`${post}`, 3]);
+    const hostile = { ...Object.fromEntries(some), [posts.hostile]: "<script>alert(1)</script>", [posts.shown]: -1, [posts.fresh]: 1e300, 999999: 5 };
+    const told = (views) => (path) => (path.startsWith("/stats") ? { views: 1, posts: 1 } : path.startsWith("/views?") ? { views } : { posts: [], days: [] });
+    const kept = () => wp.php("return array_map('Tally_Views\\known_views', [" + [posts.plain, posts.old, posts.hostile, posts.shown, posts.fresh].join() + "]);");
+    for (const views of [hostile, "x", [1, 2, 3], undefined]) {
+      await answering(told(views), refresh);
+      assert.deepEqual(kept(), [1, 1234, 7, 2, 0]);
+      assert.equal(wp.php("return Tally_Views\\health()['why'];"), "The server at this address is not Tally.");
+    }
+    await refresh();
+    assert.deepEqual(kept(), [1, 1234, 7, 2, 0]);
+  });
+
+  test("posts are ordered by their views, in queries and in the REST API", async () => {
+    const order = (args) => wp.php(`return get_posts(json_decode('${JSON.stringify({ fields: "ids", post_type: "post", ...args })}', true));`);
+    const most = [posts.old, posts.locked, posts.hostile, posts.shown, posts.plain];
+    const all = order({ orderby: "tally_views", numberposts: -1 });
+    assert.deepEqual(all.slice(0, 5), most);
+    assert.deepEqual(order({ orderby: "tally_views", order: "ASC", numberposts: -1 }).slice(-5), most.toReversed());
+    assert.deepEqual(order({ orderby: { tally_views: "DESC", title: "ASC" }, numberposts: 2 }), most.slice(0, 2));
+    // Posts that have no views yet are not lost.
+    assert.ok(all.includes(posts.fresh));
+    assert.notDeepEqual(order({ numberposts: 5 }), most);
+    const answer = await request(wp.local, "/?rest_route=/wp/v2/posts&orderby=tally_views&per_page=3&_fields=id,tally_views", { headers: { Host: wp.host } });
+    assert.deepEqual(JSON.parse(answer.body), [{ id: posts.old, tally_views: 1234 }, { id: posts.locked, tally_views: 92 }, { id: posts.hostile, tally_views: 7 }]);
+  });
+
+  test("a theme that reads a custom field goes on working", async () => {
+    wp.php(`add_post_meta(${posts.old}, 'clicks', '2000'); update_option('tally_views_settings', ['mirror' => 'clicks'] + get_option('tally_views_settings'));
+      Tally_Views\\forget_views();`);
+    await refresh();
+    assert.deepEqual(wp.php(`return [get_post_meta(${posts.old}, 'clicks', true), get_post_meta(${posts.hostile}, 'clicks', true), get_post_meta(${posts.fresh}, 'clicks', true)];`), ["2000", "7", ""]);
+    wp.php("update_option('tally_views_settings', ['mirror' => ''] + get_option('tally_views_settings')); delete_post_meta_by_key('clicks');");
+  });
+
+  test("however many posts there are", async () => {
     wp.php(`for ($i = 0; $i < 240; $i++) wp_insert_post(['post_type' => 'page', 'post_status' => 'publish', 'post_title' => 'Page ' . $i]);
       foreach (['post', 'page'] as $type) update_user_meta(1, 'edit_' . $type . '_per_page', 300);`);
-    const requests = await asked(() => admin(owner, "edit.php?post_type=page"));
-    assert.equal(requests.length, 3);
-    for (const request of requests) assert.ok(request.split("post=").length <= 101);
-    const cells = Object.values(await column(owner));
-    assert.ok(cells.length > 240 && cells.every((text) => /^\d+$/.test(text)));
+    const reads = (await asked(refresh)).filter((request) => request.startsWith("GET /views?"));
+    assert.ok(reads.length >= 3);
+    for (const request of reads) assert.ok(request.split("post=").length <= 101);
+    await admin(owner, "edit.php?post_type=page");
+    const cells = await column(owner);
+    assert.equal(cells[posts.page], "93");
+    assert.ok(Object.values(cells).length > 240 && Object.values(cells).every((text) => /^\d+$/.test(text)));
+  });
+
+  /** Changes settings as WordPress keeps them; the ones before. */
+  const set = (changes) =>
+    wp.php(`$before = get_option('tally_views_settings');
+      update_option('tally_views_settings', json_decode('${JSON.stringify(changes)}', true) + $before);
+      return $before;`);
+
+  test("it speaks other languages", () => {
+    const speak = (language) => wp.php(`load_textdomain('tally-views', WP_PLUGIN_DIR . '/tally-views/languages/tally-views-${language}.mo');
+      return [__('Views: %s', 'tally-views'), _n('%s view', '%s views', 1, 'tally-views'), _n('%s view', '%s views', 5, 'tally-views'), _x('Post views', 'block title', 'tally-views')];`);
+    assert.deepEqual(speak("de_DE"), ["Aufrufe: %s", "%s Aufruf", "%s Aufrufe", "Beitragsaufrufe"]);
+    assert.deepEqual(speak("ja"), ["表示回数: %s", "表示回数 %s", "表示回数 %s", "投稿の表示回数"]);
+  });
+
+  test("the settings are kept as they were entered, or said to be wrong", async () => {
+    await settings(owner);
+    await owner.fill("#tally_views_addresses", "192.0.2.7\n2001:db8::/32 nonsense 192.0.2.0/x");
+    await owner.fill("#tally_views_mirror", "_edit_lock");
+    await owner.fill("#tally_views_prefix", "1");
+    await owner.selectOption("#tally_views_place", "after");
+    await owner.uncheck('[name="tally_views_settings[types][]"][value="page"]');
+    await Promise.all([owner.waitForURL(/settings-updated/), owner.click("#submit")]);
+    const said = (await owner.locator(".settings-error p").allTextContents()).join();
+    for (const word of [/or network: nonsense/, /or network: 192\.0\.2\.0\/x/, /underscore/, /ends in a slash/]) assert.match(said, word);
+    const { addresses, mirror, prefix, place, types } = wp.php("return get_option('tally_views_settings');");
+    assert.deepEqual([addresses, mirror, prefix, place, types], [["192.0.2.7", "2001:db8::/32"], "", "", "after", ["post"]]);
+    const reader = await visitor();
+    // A page is counted no longer.
+    assert.deepEqual(pings(await asked(() => openLists(reader, posts.page))), []);
+    set({ types: ["post", "page"] });
+    await open(reader, posts.page);
+    await reader.waitForFunction(() => document.querySelector("article > .tally-views-placed:last-child [data-views]")?.textContent === "94");
+    set({ place: "", addresses: [] });
+  });
+
+  test("who comes from an address that is left out is not counted", async () => {
+    const networks = { "192.0.2.7": "192.0.2.7", "192.0.2.9": "192.0.2.0/28", "2001:db8::1": "2001:db8::/32", "::1": "::1", "10.9.8.7": "0.0.0.0/0" };
+    const others = { "192.0.2.8": "192.0.2.7", "192.0.2.16": "192.0.2.0/28", "2001:db9::1": "2001:db8::/32", "::1": "0.0.0.0/0", x: "0.0.0.0/0", "1.2.3.4": "" };
+    const isIn = (pairs) => wp.php(`$in = []; foreach (json_decode('${JSON.stringify(pairs)}', true) as $address => $network) $in[] = Tally_Views\\is_in_network($address, $network); return $in;`);
+    assert.deepEqual(new Set(isIn(networks)), new Set([true]));
+    assert.deepEqual(new Set(isIn(others)), new Set([false]));
+    set({ addresses: ["127.0.0.1"] });
+    const reader = await visitor();
+    assert.deepEqual(pings(await asked(() => view(reader, posts.plain).then(() => reader.waitForLoadState("networkidle")))), []);
+    set({ addresses: [] });
+    await open(reader, posts.week);
+    assert.deepEqual(await reader.context().cookies(), []);
+  });
+
+  test("a copy of the site does not count until its owner says so", async () => {
+    const { home } = set({ home: "production other.example" });
+    const reader = await visitor();
+    const count = () => asked(() => view(reader, posts.blocks).then(() => reader.waitForLoadState("networkidle")));
+    assert.deepEqual(pings(await count()), []);
+    await admin(owner, "");
+    assert.match(await owner.textContent(".tally-views-copy"), /looks like a copy of your site/);
+    await Promise.all([owner.waitForNavigation(), owner.click("button:has-text('Count views here')")]);
+    assert.equal(await owner.locator(".tally-views-copy").count(), 0);
+    assert.equal(wp.php("return get_option('tally_views_settings')['home'];"), home);
+    assert.equal(home, `production ${wp.host}`);
+  });
+
+  test("optimizers leave the script alone", async () => {
+    const { body } = await request(wp.local, `/?p=${posts.plain}`, { headers: { Host: wp.host } });
+    const [tag] = /<script[^>]*tally-views-js[^>]*>/.exec(body);
+    for (const name of ['data-cfasync="false"', 'data-no-optimize="1"', 'data-no-defer="1"', "data-noptimize", "nowprocket", 'data-jetpack-boost="ignore"']) {
+      assert.ok(tag.indexOf(name) > 0 && tag.indexOf(name) < tag.indexOf(" src="), `${name} in ${tag}`);
+    }
+    const filtered = (name, value) => wp.php(`return apply_filters('${name}', ${value});`);
+    for (const name of ["rocket_exclude_js", "rocket_delay_js_exclusions", "litespeed_optimize_js_excludes", "perfmatters_delay_js_exclusions"]) {
+      assert.deepEqual(filtered(name, "['a.js']"), ["a.js", "tally-views/assets/views"], name);
+    }
+    assert.deepEqual(filtered("sgo_js_async_exclude", "[]"), ["tally-views"]);
+    assert.equal(filtered("autoptimize_filter_js_exclude", "'a.js'"), "a.js, tally-views/assets/views");
+    assert.equal(filtered("autoptimize_filter_js_exclude", "''"), "tally-views/assets/views");
+  });
+
+  test("on AMP pages a picture counts", async () => {
+    wp.put("amp.php", `<?php require __DIR__ . '/wp-load.php'; wp(); echo json_encode(apply_filters($_GET['filter'], []));`);
+    const entries = async (filter, post) => JSON.parse((await request(wp.local, `/amp.php?filter=${filter}&p=${post}`, { headers: { Host: wp.host } })).body);
+    const { "tally-views": entry } = await entries("amp_analytics_entries", posts.plain);
+    const config = JSON.parse(entry.config);
+    assert.deepEqual(config, (await entries("amp_post_template_analytics", posts.plain))["tally-views"].config_data);
+    assert.equal(config.requests.view, `http://127.0.0.1:${network.port}/views/${posts.plain}.gif`);
+    assert.deepEqual(config.transport, { beacon: false, xhrpost: false, image: true });
+    for (const post of [posts.locked, posts.draft]) assert.deepEqual(await entries("amp_analytics_entries", post), [], post);
+  });
+
+  test("shortcodes of other plugins go on working where the owner wants that", () => {
+    const html = (shortcode) => wp.php(`return do_shortcode('${shortcode}');`);
+    const all = [`[views id="${posts.old}"]`, `[post-views id="${posts.old}"]`, '[wpp limit="2" range="all"]', "[koko_analytics_most_viewed_posts number=2 days=7]"];
+    for (const shortcode of all) assert.equal(html(shortcode), shortcode);
+    set({ legacy: true });
+    for (const shortcode of all.slice(0, 2)) assert.match(html(shortcode), new RegExp(`Views: <span class="tally-views" data-views="${posts.old}"`));
+    assert.equal(html(all[2]).split("<li ").length, 3);
+    assert.match(html(all[3]), /data-tally-list="[^"]*limit=2[^"]*period=week/);
+    set({ legacy: false });
+  });
+
+  test("the dashboard of WordPress shows the week", async () => {
+    await refresh();
+    await admin(owner, "");
+    const widget = owner.locator("#tally_views");
+    assert.equal(await widget.locator(".tally-week tr").count(), 7);
+    assert.match(await widget.locator(".tally-week tr >> nth=6").textContent(), /[1-9]$/);
+    assert.match(await widget.textContent(), /Most viewed in the last 7 days.*Connected/s);
+    assert.equal(await widget.locator("text=Open the dashboard").getAttribute("href"), `http://127.0.0.1:${network.port}/dashboard`);
+    const editor = await logIn(EDITOR);
+    assert.equal(await editor.locator("#tally_views").count(), 1);
+    await editor.context().close();
   });
 
   test("views that another plugin has counted are imported, once", async () => {
@@ -423,25 +662,20 @@ describe("on a real WordPress", { skip }, () => {
       foreach (json_decode('${JSON.stringify(fields)}') as [$post, $value])
         $wpdb->insert($wpdb->postmeta, ['post_id' => $post, 'meta_key' => 'post_views_count', 'meta_value' => $value]);
       add_post_meta(${posts.plain}, 'views', '<b>3</b>');
-      add_post_meta(${posts.plain}, 'own"field', '78');`);
+      add_post_meta(${posts.plain}, 'own"field', '1,078');`);
     await admin(owner, "import.php");
-    await owner.click("text=Take over the views of posts >> xpath=ancestor::tr >> a");
-    assert.match(await owner.textContent("form"), /post_views_count \(5 posts\)\s*views \(1 post\)/);
-    const send = async (token, field) => {
-      await owner.fill("#tally_views_token", token);
-      if (field) await owner.fill('[name="tally_views_other_key"]', field);
-      await Promise.all([owner.waitForNavigation(), owner.click("#tally_views_import")]);
-      return (await owner.locator(".notice").allTextContents()).map((text) => text.trim());
-    };
-    assert.deepEqual(await send("wrong"), ["This is not the ADMIN_TOKEN of your Worker."]);
+    await owner.click("text=Import post views >> xpath=ancestor::tr >> a");
+    assert.match(await owner.textContent("form[data-tally-import]"), /Custom field post_views_count \(5 posts\)\s*Custom field views \(WP-PostViews\) \(1 post\)/);
+    assert.deepEqual(await importFrom({ token: "wrong" }), ["This is not your Worker’s ADMIN_TOKEN."]);
+    assert.deepEqual(await importFrom({ token: "two words" }), ["Enter your Worker’s ADMIN_TOKEN. It contains no spaces."]);
     const error = { error: { code: "adopting", message: "<b>Later</b>" } };
-    assert.deepEqual(await answering(error, () => send(TOKEN)), ["The Worker did not import: Later"]);
+    assert.deepEqual(await answering(error, () => importFrom()), ["The import failed: The Worker cannot answer right now: Later"]);
     for (const answer of ["<html>", {}, { posts: "3" }]) {
-      assert.deepEqual(await answering(answer, () => send(TOKEN)), ["The Worker did not import: What answers at this address is not Tally."]);
+      assert.deepEqual(await answering(answer, () => importFrom()), ["The import failed: The server at this address is not Tally."]);
     }
     for (let times = 0; times < 2; times++) {
       network.requests.length = 0;
-      assert.deepEqual(await send(TOKEN), ["Posts imported: 3. Left out because they hold no number: 1."]);
+      assert.deepEqual(await importFrom(), [`Posts imported: 3. Values skipped: 1. ${posts.hostile}: many`]);
       const [{ method, path, body }, ...others] = network.requests;
       assert.deepEqual([method, path, others], ["POST", "/import?mode=max", []]);
       assert.deepEqual(JSON.parse(body), { [posts.old]: "5000", [posts.plain]: "77", [posts.fresh]: "1" });
@@ -449,14 +683,56 @@ describe("on a real WordPress", { skip }, () => {
       assert.equal(await exact(posts.plain), 77);
       assert.equal(await exact(posts.hostile), 7);
     }
-    assert.deepEqual(await send(TOKEN, 'own"field'), ["Posts imported: 1. Left out because they hold no number: 0."]);
-    assert.equal(await exact(posts.plain), 78);
-    assert.deepEqual(await send(TOKEN, "no_such"), ["Posts imported: 0. Left out because they hold no number: 0."]);
-    await answering(null, async () => assert.match((await send(TOKEN)).join(), /^The Worker did not import: /));
+    assert.deepEqual(await importFrom({ field: 'own"field' }), ["Posts imported: 1. Values skipped: 0."]);
+    assert.equal(await exact(posts.plain), 1078);
+    assert.deepEqual(await importFrom({ field: "no_such" }), ["Posts imported: 0. Values skipped: 0."]);
+    await answering(null, async () => assert.match((await importFrom({ field: 'own"field' })).join(), /^The import failed: /));
     // The token is nowhere.
     assert.equal(await owner.inputValue("#tally_views_token"), "");
     assert.ok(!(await owner.content()).includes(TOKEN) && !wp.log().includes(TOKEN));
     assert.deepEqual(wp.php(rowsWith(TOKEN)), []);
+    // The lists are fetched afresh.
+    assert.equal(wp.php("return get_option('tally_views_top_all')['at'];"), 0);
+  });
+
+  /** Imports by the page's form; what it says then. */
+  async function importFrom({ token = TOKEN, source, field = "", csv } = {}) {
+    await admin(owner, "admin.php?import=tally-views");
+    await owner.fill("#tally_views_token", token);
+    await owner.fill('[name="field"]', field);
+    if (source) await owner.check(`[name="source"][value="${source}"]`);
+    if (csv) await owner.setInputFiles('[name="csv"]', { name: "posts.csv", mimeType: "text/csv", buffer: Buffer.from(csv) });
+    await owner.click("#tally_views_import");
+    await owner.waitForSelector("[data-tally-outcome] .notice");
+    return (await owner.locator("[data-tally-outcome] .notice").allTextContents()).map((text) => text.trim());
+  }
+
+  test("the tables of other plugins and a CSV file are imported, once", async () => {
+    const { old, plain, shown, fresh } = posts;
+    wp.php(`global $wpdb;
+      foreach ([
+        "post_views (id bigint, type tinyint, period varchar(8), count bigint)" => "(${old}, 4, 'total', 6001), (${old}, 0, '20261101', 90000), (999999, 4, 'total', 3)",
+        "popularpostsdata (postid bigint, day datetime, last_viewed datetime, pageviews bigint)" => "(${old}, NOW(), NOW(), 6002), (${plain}, NOW(), NOW(), 5)",
+        "koko_analytics_post_stats (date date, path_id int, post_id int, visitors int, pageviews int)" => "('2026-11-01', 1, ${old}, 1, 3000), ('2026-11-02', 2, ${old}, 1, 3003), ('2026-11-02', 3, 0, 1, 7)",
+        "statify (id int, created date, referrer varchar(255), target varchar(255))" => "(1, NOW(), '', '/?p=${fresh}'), (2, NOW(), '', '/?p=${fresh}'), (3, NOW(), '', '/nowhere/')",
+      ] as $table => $rows) {
+        $wpdb->query("CREATE TABLE {$wpdb->prefix}$table");
+        $wpdb->query("INSERT INTO {$wpdb->prefix}" . strtok($table, ' ') . " VALUES $rows");
+      }`);
+    const imported = (posts, left) => [`Posts imported: ${posts}. Values skipped: ${left}`];
+    const csv = `"Title","Views","URL"\n"Shown, with\na break","6,100","${wp.url}/?p=${shown}"\n${old},6 004\n"Home","12","${wp.url}/"\n`;
+    const cases = [["post-views-counter", 1, old, 6001], ["popular-posts", 2, old, 6002], ["koko-analytics", 1, old, 6003], ["statify", 1, fresh, 2]];
+    for (let times = 0; times < 2; times++) {
+      for (const [source, count, post, views] of cases) {
+        assert.deepEqual(await importFrom({ source }), [`${imported(count, 0)}.`], source);
+        if (!times) assert.equal(await exact(post), views, source);
+      }
+      const [said] = await importFrom({ csv });
+      assert.ok(said.startsWith(`${imported(2, 2)}. "Title","Views","URL"; "Home"`), said);
+      assert.deepEqual(await Promise.all([old, shown, plain, fresh].map(exact)), [6004, 6100, 1078, 2]);
+    }
+    assert.deepEqual(wp.php(String.raw`return array_map('Tally_Views\count_of', ['1534', '1,534', '1.534.000', ' 12 ', '1 534', '1,5', '1,534.5', '-1', '', 'x', '1e3']);`),
+      [1534, 1534, 1534000, 12, 1534, null, null, null, null, null, null]);
   });
 
   /** A post's views in the Worker, with those that are not published yet. */
@@ -466,20 +742,19 @@ describe("on a real WordPress", { skip }, () => {
   }
 
   test("an import needs the form's nonce and the right to it", async () => {
-    const form = { tally_views_import: "Import", tally_views_key: "post_views_count", tally_views_token: TOKEN };
-    /** What the form answers without what only the page knows. */
-    async function sent(page) {
+    /** What the API answers a user's browser, with what only the pages know or without it. */
+    async function sent(page, hasNonce) {
       const Cookie = (await page.context().cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
-      const headers = { Host: wp.host, Cookie, "Content-Type": "application/x-www-form-urlencoded" };
-      const body = `${new URLSearchParams(form)}`;
-      return (await request(wp.local, "/wp-admin/admin.php?import=tally-views", { method: "POST", headers, body })).body;
+      const ask = (path, more) => request(wp.local, path, { headers: { Host: wp.host, Cookie, ...more?.headers }, ...(more && { method: "POST", body: more.body }) });
+      const nonce = hasNonce ? (await ask("/wp-admin/admin-ajax.php?action=rest-nonce")).body : "";
+      const headers = { "Content-Type": "application/json", "X-WP-Nonce": nonce };
+      return (await ask("/?rest_route=/tally-views/v1/import", { headers, body: JSON.stringify({ source: "field:post_views_count", token: TOKEN }) })).status;
     }
     const editor = await logIn(EDITOR);
     network.requests.length = 0;
-    for (const [page, refusal] of [[owner, /The link you followed has expired/], [editor, /not allowed to import/]]) {
-      assert.match(await sent(page), refusal);
-    }
+    assert.deepEqual([await sent(owner, false), await sent(editor, false), await sent(editor, true)], [403, 403, 403]);
     assert.deepEqual(network.requests, []);
+    assert.equal(await sent(owner, true), 200);
     await settings(editor);
     assert.match(await editor.textContent("body"), /not allowed/);
   });
@@ -489,13 +764,20 @@ describe("on a real WordPress", { skip }, () => {
       $wpdb->query("INSERT INTO $wpdb->posts (ID, post_type, post_title, post_content, post_excerpt, to_ping, pinged, post_content_filtered)
         SELECT seq, 'hidden', '', '', '', '', '', '' FROM seq_100000_to_111999");
       $wpdb->query("INSERT INTO $wpdb->postmeta (post_id, meta_key, meta_value) SELECT ID, 'view_count', ID FROM $wpdb->posts WHERE ID >= 100000");`);
-    await admin(owner, "admin.php?import=tally-views");
-    await owner.fill("#tally_views_token", TOKEN);
-    await owner.check('[value="view_count"]');
     network.requests.length = 0;
-    await Promise.all([owner.waitForNavigation(), owner.click("#tally_views_import")]);
-    assert.match(await owner.textContent(".notice"), /Posts imported: 12,000\./);
-    assert.deepEqual(network.requests.map(({ body }) => Object.keys(JSON.parse(body)).length), [5000, 5000, 2000]);
+    let parts = 0;
+    // It breaks off, and goes on from there.
+    network.answer = (response) => {
+      if (parts++) return response.destroy();
+      response.writeHead(200, { "Content-Type": "application/json" }).end('{"posts":5000}');
+    };
+    const [error, soFar] = await importFrom({ source: "field:view_count" });
+    network.answer = undefined;
+    assert.match(error, /^The import failed: /);
+    assert.match(soFar, /^Posts imported: 5,000\..*Import again to continue\. Nothing is counted twice\.$/);
+    network.requests.length = 0;
+    assert.deepEqual(await importFrom({ source: "field:view_count" }), ["Posts imported: 7,000. Values skipped: 0."]);
+    assert.deepEqual(network.requests.map(({ body }) => Object.keys(JSON.parse(body)).length), [5000, 2000]);
     assert.equal(await exact(111999), 111999);
   });
 
@@ -515,7 +797,12 @@ describe("on a real WordPress", { skip }, () => {
       const { createBlock } = window.wp.blocks;
       window.wp.data.dispatch("core/block-editor").insertBlocks([createBlock("tally-views/views"), createBlock("tally-views/top", { limit: 3 })]);
     });
+    // The editor has no script that counts, and shows numbers all the same.
     await (await canvas()).locator('[data-type="tally-views/views"] .tally-views').waitFor();
+    assert.match(await (await canvas()).locator('[data-type="tally-views/views"] .tally-views').textContent(), /^[0-9]+$/);
+    const offered = await owner.evaluate(() => window.wp.blocks.getBlockVariations("core/query", "inserter").some(({ name }) => name === "tally-views/most-viewed"));
+    assert.ok(offered);
+    assert.deepEqual(wp.php("return apply_filters('widget_types_to_hide_from_legacy_widget_block', []);"), ["tally_top"]);
     await (await canvas()).locator('[data-type="tally-views/top"] li').nth(2).waitFor();
     assert.deepEqual(await owner.evaluate(() => window.wp.data.select("core/block-editor").getBlocks().filter(({ isValid }) => !isValid).length), 0);
     await owner.evaluate(() => {
@@ -537,6 +824,7 @@ describe("on a real WordPress", { skip }, () => {
     const reader = await visitor();
     await view(reader, posts.blocks);
     await reader.waitForFunction(() => document.querySelector(".wp-block-tally-views-views [data-views]").textContent === "1");
+    await reader.waitForFunction(() => !document.querySelector(".wp-block-tally-views-top ol").hidden);
     // What was imported has no day.
     assert.deepEqual(await listed(reader, ".wp-block-tally-views-top"), ["Shown 2 views", "Plain 1 view"]);
   });
@@ -545,10 +833,83 @@ describe("on a real WordPress", { skip }, () => {
     const html = wp.php("$widget = new Tally_Views\\Top_Widget(); ob_start(); $widget->form([]); return ob_get_clean();");
     for (const name of ["title", "limit", "period", "views"]) assert.match(html, new RegExp(`name="widget-tally_top\\[[^"]*\\]\\[${name}\\]"`));
     const saved = (sent) => wp.php(`return (new Tally_Views\\Top_Widget())->update(json_decode('${JSON.stringify(sent)}', true), []);`);
+    const plain = { thumbnail: false, author: false, type: "", category: "" };
     const odd = { title: "<b>x</b>", limit: "999", period: "never" };
-    assert.deepEqual(saved(odd), { title: "x", limit: 50, period: "all", views: false });
+    assert.deepEqual(saved(odd), { title: "x", limit: 50, period: "all", views: false, ...plain });
     const set = { title: "", limit: "-3", period: "day", views: "1" };
-    assert.deepEqual(saved(set), { title: "", limit: 1, period: "day", views: true });
+    assert.deepEqual(saved(set), { title: "", limit: 1, period: "day", views: true, ...plain });
+  });
+
+  test("a loop is ordered by views, and the list takes a category, a type, authors", async () => {
+    const loop = '<!-- wp:query {"query":{"perPage":3,"postType":"post","orderBy":"tally_views","order":"desc","inherit":false}} --><div><!-- wp:post-template --><!-- wp:post-title /--><!-- /wp:post-template --></div><!-- /wp:query -->';
+    const html = wp.php(`return do_blocks('${loop}');`);
+    assert.deepEqual([...html.matchAll(/<h2[^>]*>([^<]*)/g)].map(([, title]) => title).slice(0, 2), ["Old post", "Protected: Locked"]);
+    wp.php(`wp_set_post_terms(${posts.plain}, [wp_create_category('News')], 'category');`.replace("wp_set", "require_once ABSPATH . 'wp-admin/includes/taxonomy.php'; wp_set"));
+    const list = (attributes) => wp.php(`return do_shortcode('[tally_top period="week" ${attributes}]');`);
+    assert.match(list('category="news"'), /^<ol [^>]*><li [^>]*><a [^>]*>Plain<\/a> <span class="tally-top-views">\d+ views?<\/span><\/li><\/ol>$/);
+    assert.match(list('type="page" limit="1"'), /\?page_id=\d+">/);
+    assert.match(list('author="yes" limit="1" views="no"'), /<\/a> <span class="tally-top-author">by owner<\/span>/);
+    for (const attributes of ['category="none"', 'type="attachment"', 'type="revision"']) assert.match(list(attributes), /^<ol [^>]*hidden[^>]*><\/ol>$/);
+  });
+
+  test("what would stay in posts is taken out before the plugin is deleted", async () => {
+    const LOAD = "require_once WP_PLUGIN_DIR . '/tally-views/includes/clean.php';";
+    await settings(owner);
+    const before = wp.php(`return get_post(${posts.blocks})->post_content;`);
+    assert.match(before, /tally-views/);
+    await Promise.all([owner.waitForNavigation(), owner.click("text=/Remove them from \\d+ posts/")]);
+    assert.deepEqual(wp.php(`${LOAD} return Tally_Views\\posts_to_clean(9);`), []);
+    assert.match(wp.php(`return get_post(${posts.blocks})->post_content;`), /^<!-- wp:paragraph -->\s*<p>Text<\/p>\s*<!-- \/wp:paragraph -->\s*$/);
+    assert.equal(wp.php(`return get_post(${posts.shown})->post_content;`), "");
+    assert.match(await owner.textContent("#tally-views-clean + p"), /No post contains/);
+    const clean = (text) => wp.php(`${LOAD} return Tally_Views\\cleaned('${text}');`);
+    assert.equal(clean('a [tally_views post="1" label=yes] b [tally_top][tally_viewsx] [gallery]'), "a  b [tally_viewsx] [gallery]");
+    assert.equal(clean('<!-- wp:shortcode -->[tally_top limit="3"]<!-- /wp:shortcode --><!-- wp:tally-views/top {"style":{"color":{}}} /-->x'), "x");
+  });
+
+  /** PHP that stands for WP-CLI, which no package brings: what a command prints. */
+  const CLI = `
+    namespace WP_CLI\\Utils { function format_items($format, $items, $fields) { foreach ($items as $item) \\WP_CLI::$out[] = implode(',', array_intersect_key($item, array_flip($fields))); } }
+    namespace {
+      class WP_CLI {
+        static $out = [], $commands = [];
+        static function add_command($name, $class) { self::$commands[$name] = $class; }
+        static function line($text) { self::$out[] = $text; }
+        static function warning($text) { self::$out[] = "Warning: $text"; }
+        static function success($text) { self::$out[] = "Success: $text"; }
+        static function error($text) { self::$out[] = "Error: $text"; throw new Exception(); }
+        static function debug() {}
+      }
+      define('WP_CLI', true);
+    }`;
+
+  test("WP-CLI's commands do what the screens do", async () => {
+    // The Worker answers through this program, so none may wait for a command: they run in a page of their own.
+    const commands = async (...lines) => {
+      const run = (line) => {
+        const [name, ...words] = line.split(" ");
+        const args = words.filter((word) => !word.startsWith("--"));
+        const given = Object.fromEntries(words.filter((word) => word.startsWith("--")).map((word) => word.slice(2).split("=")));
+        return `try { (new Tally_Views\\CLI_Command())->${name}(json_decode('${JSON.stringify(args)}'), json_decode('${JSON.stringify(given)}', true)); } catch (Exception $e) {}`;
+      };
+      const { body } = await request(wp.local, "/cli-test.php", { method: "POST", headers: { Host: wp.host }, body: lines.map(run).join("\n") });
+      return JSON.parse(body);
+    };
+    wp.put("cli-test.php", `<?php ${CLI.replaceAll("\\\\", "\\")}
+      namespace { putenv('ADMIN_TOKEN=${TOKEN}'); require __DIR__ . '/wp-load.php'; eval(file_get_contents('php://input')); echo json_encode(WP_CLI::$out); }`);
+    const [url, health] = await commands("status");
+    assert.equal(url, `http://127.0.0.1:${network.port}`);
+    assert.match(health, /^Connected\./);
+    assert.deepEqual(await commands("top --period=week --limit=1"), [`${posts.shown},2,Shown,${wp.url}/?p=${posts.shown}`]);
+    wp.php("Tally_Views\\forget_views();");
+    assert.match((await commands("sync"))[0], /^Success: Posts updated: \d+$/);
+    const exported = await commands("export");
+    assert.ok(exported.includes(`${posts.locked},92,Locked,${wp.url}/?p=${posts.locked}`), exported.join("\n"));
+    assert.ok((await commands("import")).includes("field:view_count\tCustom field view_count\t12000"));
+    assert.deepEqual(await commands("import field:view_count"), ["Success: Posts imported: 12000"]);
+    assert.deepEqual(await commands("import none"), ["Error: Choose what to import."]);
+    await answering(null, async () => assert.match((await commands("status"))[1], /^Error: The connection to the Worker was interrupted/));
+    forget();
   });
 
   test("no script of a title or of the Worker has run, and PHP has nothing to complain about", () => {
@@ -561,7 +922,6 @@ describe("on a real WordPress", { skip }, () => {
 
   test("deleted, it leaves nothing", async () => {
     assert.ok(wp.php(rowsWith("tally")).length >= 4);
-    wp.php("foreach (['day', 'week', 'month'] as $period) set_transient('tally_views_top_' . $period, [], 60);");
     await admin(owner, "plugins.php");
     await owner.click("#deactivate-tally-views");
     await owner.waitForURL(/deactivate=true/);
@@ -593,7 +953,7 @@ function rowsWith(text) {
 const CONTENT = `
   $post = function ($title, $content = '', $more = []) {
     global $wpdb;
-    $id = wp_insert_post($more + ['post_title' => $title, 'post_content' => $content, 'post_status' => 'publish']);
+    $id = wp_insert_post($more + ['post_author' => 1, 'post_title' => $title, 'post_content' => $content, 'post_status' => 'publish']);
     // As it is: WordPress would clean it.
     $wpdb->update($wpdb->posts, ['post_title' => $title], ['ID' => $id]);
     return $id;

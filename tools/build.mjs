@@ -26,6 +26,9 @@ const FEATURES = [
   "reference-types", "sign-ext",
 ].map((feature) => `--enable-${feature}`);
 
+/** The scripts that blogs' pages load, each of which loads its rest. */
+const PAGES = ["views.js", "top.js"];
+
 bundlePages();
 const [dir = "build", ...flags] = process.argv.slice(2);
 const out = resolve(ROOT, dir);
@@ -106,8 +109,9 @@ function wasmOpt() {
 }
 
 /**
- * Scripts and styles are minified, each with what it imports; other files are copied. views.js has the hash of
- * its rest in it. The version is a file too.
+ * Scripts and styles are minified, each with what it imports; other files are copied. What blogs' pages load is
+ * minified once more, by the one that makes the smallest, and has the hash of its rest in it. The dashboard's
+ * languages are files of their own, and so is the version.
  */
 function bundlePages() {
   const from = join(ROOT, "public");
@@ -118,11 +122,20 @@ function bundlePages() {
       ...files.map((file) => join("public", file)), `--outdir=${PUBLIC}`, "--bundle", "--minify", "--format=iife",
       "--target=es2022", "--charset=utf8", "--legal-comments=none", "--log-level=warning", ...flags,
     ]);
-  bundle(files.filter((file) => isBundled(file) && file !== "views.js"));
-  const digest = createHash("sha256").update(readFileSync(join(PUBLIC, "views.js.rest.js"))).digest("base64");
-  bundle(["views.js"], `--define:REST="sha256-${digest}"`);
+  const squeeze = (file) => {
+    const path = join(PUBLIC, file);
+    run("terser", [path, "--output", path, "--mangle", "--ecma", "2022", "--compress", "passes=3,ecma=2022"]);
+  };
+  bundle(files.filter((file) => isBundled(file) && !PAGES.includes(file)));
+  for (const file of PAGES) {
+    squeeze(`${file}.rest.js`);
+    const digest = createHash("sha256").update(readFileSync(join(PUBLIC, `${file}.rest.js`))).digest("base64");
+    bundle([file], `--define:REST="sha256-${digest}"`);
+    squeeze(file);
+  }
   for (const file of files.filter((file) => !isBundled(file))) cpSync(join(from, file), join(PUBLIC, file));
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
   writeFileSync(join(PUBLIC, VERSION_FILE), `${JSON.stringify({ version })}\n`);
-  for (const file of readdirSync(PUBLIC).filter((file) => ![...files, VERSION_FILE].includes(file))) rmSync(join(PUBLIC, file));
+  for (const file of readdirSync(PUBLIC).filter((file) => ![...files, VERSION_FILE].includes(file))) rmSync(join(PUBLIC, file), { recursive: true });
+  cpSync(join(from, "dashboard/words"), join(PUBLIC, "dashboard/words"), { recursive: true });
 }

@@ -11,13 +11,10 @@
  * Text Domain:       tally-views
  * Domain Path:       /languages
  *
- * The site's visitors count their views at the Worker by themselves, with the Worker's script; this
- * plugin puts the script into the pages and shows what the Worker tells. It keeps:
- *
- * - option `tally_views_settings`: the Worker's address and who is not counted (settings.php);
- * - transients `tally_views_top_PERIOD`: the list of the most viewed posts (top.php);
- * - option `tally_views_last_top`: the last lists that the Worker told (top.php);
- * - option `widget_tally_top`: the widgets, kept by WordPress (class-top-widget.php).
+ * The site's visitors count their views at the Worker by themselves, with the Worker's script, which
+ * comes with the plugin; this plugin puts it into the pages and shows what the Worker tells. No page and
+ * no screen waits for the Worker. What is kept: the options that settings.php, kept.php and sync.php
+ * name, the post meta `_tally_views` (sync.php), and the widgets in `widget_tally_top`.
  *
  * Filters, each explained where it is applied: `tally_views_post_types`,
  * `tally_views_top_post_types`, `tally_views_count`, `tally_views_allow_http` and
@@ -30,19 +27,23 @@ namespace Tally_Views;
 
 defined( 'ABSPATH' ) || exit;
 
-require __DIR__ . '/includes/settings.php';
-require __DIR__ . '/includes/client.php';
-require __DIR__ . '/includes/script.php';
-require __DIR__ . '/includes/views.php';
-require __DIR__ . '/includes/top.php';
-require __DIR__ . '/includes/class-top-widget.php';
-require __DIR__ . '/includes/blocks.php';
+const MAIN = __FILE__;
 
-if ( is_admin() ) {
-	require __DIR__ . '/includes/settings-page.php';
-	require __DIR__ . '/includes/column.php';
-	require __DIR__ . '/includes/importer.php';
+foreach ( array( 'settings', 'network', 'uncounted', 'errors', 'client', 'kept', 'refresh', 'sync', 'query', 'rest', 'script', 'amp', 'optimizers', 'views', 'top', 'class-top-widget', 'blocks', 'legacy', 'sources', 'import' ) as $tally_views_part ) {
+	require __DIR__ . '/includes/' . $tally_views_part . '.php';
 }
+if ( is_admin() ) {
+	foreach ( array( 'settings-page', 'fields', 'clean', 'column', 'dashboard', 'importer' ) as $tally_views_part ) {
+		require __DIR__ . '/includes/' . $tally_views_part . '.php';
+	}
+}
+unset( $tally_views_part );
+if ( defined( 'WP_CLI' ) && WP_CLI ) {
+	require __DIR__ . '/includes/class-cli-command.php';
+	\WP_CLI::add_command( 'tally', CLI_Command::class );
+}
+
+register_deactivation_hook( MAIN, __NAMESPACE__ . '\unschedule_refresh' );
 
 // Before the widgets, which are registered early in `init` and have names to translate.
 add_action( 'init', __NAMESPACE__ . '\load_translations', 0 );
@@ -51,19 +52,28 @@ add_action( 'init', __NAMESPACE__ . '\load_translations', 0 );
  * Loads the translations that come with the plugin.
  */
 function load_translations() {
-	load_plugin_textdomain( 'tally-views', false, dirname( plugin_basename( __FILE__ ) ) . '/languages' );
+	load_plugin_textdomain( 'tally-views', false, dirname( plugin_basename( MAIN ) ) . '/languages' );
 }
 
 /**
- * The types of posts whose views are counted.
+ * The version of the plugin, as its head says.
  *
- * @return string[] Names of post types.
+ * @return string
  */
-function post_types() {
-	/**
-	 * Filters which types of posts are counted and have a column of views.
-	 *
-	 * @param string[] $types Names of post types.
-	 */
-	return (array) apply_filters( 'tally_views_post_types', array( 'post', 'page' ) );
+function version() {
+	static $version = null;
+	if ( null === $version ) {
+		$version = get_file_data( MAIN, array( 'version' => 'Version' ) )['version'];
+	}
+	return $version;
+}
+
+/**
+ * The address of a file of the plugin, which changes with its version.
+ *
+ * @param string $file Its path in the plugin.
+ * @return string
+ */
+function asset( $file ) {
+	return add_query_arg( 'ver', version(), plugins_url( $file, MAIN ) );
 }

@@ -9,8 +9,9 @@ namespace Tally_Views;
 
 defined( 'WP_UNINSTALL_PLUGIN' ) || exit;
 
-require_once __DIR__ . '/includes/settings.php';
-require_once __DIR__ . '/includes/top.php';
+foreach ( array( 'settings', 'network', 'kept', 'sync', 'refresh' ) as $tally_views_part ) {
+	require_once __DIR__ . '/includes/' . $tally_views_part . '.php';
+}
 
 if ( is_multisite() ) {
 	$tally_views_sites = get_sites(
@@ -19,6 +20,7 @@ if ( is_multisite() ) {
 			'number' => 0,
 		)
 	);
+	delete_site_option( NETWORK );
 	foreach ( $tally_views_sites as $tally_views_site ) {
 		switch_to_blog( $tally_views_site );
 		remove_everything();
@@ -32,8 +34,11 @@ if ( is_multisite() ) {
  * Removes what the plugin has kept on a site.
  */
 function remove_everything() {
-	forget_top();
+	unschedule_refresh();
+	forget_kept();
+	forget_views();
 	delete_option( SETTINGS );
+	delete_option( 'tally_views_imports' );
 	delete_option( 'widget_tally_top' );
 	$areas = get_option( 'sidebars_widgets', array() );
 	foreach ( $areas as $area => $widgets ) {

@@ -1,6 +1,7 @@
 // Asking the public API. An answer is kept until a better one has come: one that fails, or that is none,
 // leaves the last one where it is.
 
+import { text } from "./text.js";
 import { authorization } from "./token.js";
 
 /** How long to wait for an answer, in milliseconds. */
@@ -12,7 +13,9 @@ const isTime = (text) => typeof text === "string" && !Number.isNaN(Date.parse(te
 const isStats = ({ views, posts, not_counted: skipped, kv, published, adopted }) =>
   isCounts({ views, posts }) && isCounts(skipped) && isCount(kv.writes) && isCount(kv.budget) &&
   (published == null || isTime(published)) && (adopted == null || isCounts(adopted));
-const isTop = ({ posts }) => posts.every(({ post, views }) => typeof post === "string" && isCount(views));
+/** A title or an address, which a list need not have. */
+const isText = (text) => text == null || typeof text === "string";
+const isTop = ({ posts }) => posts.every(({ post, views, title, url }) => typeof post === "string" && isCount(views) && isText(title) && isText(url));
 const isHistory = ({ days }) => days.length > 0 && days.every(({ day, views }) => isTime(day) && isCount(views));
 const isViews = ({ views }) => isCounts(views) && Object.keys(views).length === 1;
 
@@ -64,14 +67,14 @@ async function ask(path, isRight) {
     const why = typeof told === "string" ? `${told}.` : "";
     if (status === 400 && why) throw new Failure(why, { refused: true });
     if (status === 401) throw new Failure(why, { locked: headers });
-    throw new Failure(`Tally answers with an error (${status}). ${why}`.trim());
+    throw new Failure(`${text("trouble.status", { n: status })} ${why}`.trim());
   }
   try {
     if (isRight(body)) return body;
   } catch {
     // It lacks what it should have.
   }
-  throw new Failure("What Tally answers cannot be read.");
+  throw new Failure(text("trouble.unread"));
 }
 
 const reach = (path, headers) => fetch(path, { headers, signal: AbortSignal.timeout(PATIENCE) }).catch(unread);
@@ -80,5 +83,5 @@ const reach = (path, headers) => fetch(path, { headers, signal: AbortSignal.time
 function unread(error) {
   if (error instanceof SyntaxError) return undefined;
   const late = error.name === "TimeoutError";
-  throw new Failure(late ? `Tally has not answered for ${PATIENCE / 1000} seconds.` : "Tally does not answer.");
+  throw new Failure(late ? text("trouble.late", { n: PATIENCE / 1000 }) : text("trouble.none"));
 }

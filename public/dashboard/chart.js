@@ -1,7 +1,7 @@
 // The dashboard's chart: a column for each day.
 
 import uPlot from "uplot";
-import { date, dayTime, short } from "./words.js";
+import { date, dayTime, short } from "./text.js";
 
 /** A column for each day in `host`, in the colours of the style sheet. Tells which day is pointed at. */
 export function makeChart(host, point) {
@@ -70,7 +70,7 @@ function options(host, days, point) {
         values: (_, marks) => marks.map((mark) => short.format(mark)),
       },
     ],
-    series: [{}, { ...column, fill: colour("--bar") }, { ...column, fill: colour("--bar"), alpha: 0.5 }],
+    series: [{}, { ...column, fill: colour("--bar") }, { ...column, fill: colour("--today") }],
     hooks: {
       ready: [(plot) => host.style.setProperty("--step", `${plot.valToPos(1, "x") - plot.valToPos(0, "x")}px`)],
       setCursor: [({ cursor }) => point(cursor.idx)],

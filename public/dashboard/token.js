@@ -2,6 +2,8 @@
 // storage of this tab and nowhere else, and sent to this Tally alone, in a header. Logging out forgets it, and
 // loads the page anew, so that no number stays behind.
 
+import { text } from "./text.js";
+
 const KEY = "tally-token";
 const at = (id) => document.getElementById(id);
 let token = "";
@@ -20,7 +22,7 @@ export function renderLogin(refused) {
   if (isWrong) keep("");
   at("login").hidden = !refused;
   at("logout").hidden = !token;
-  if (isWrong) at("denied").textContent = "That is not the token.";
+  if (isWrong) at("denied").textContent = text("login.wrong");
 }
 
 /** Has `reload` called once a token was given. */

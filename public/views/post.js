@@ -7,11 +7,11 @@ export const root = own("documentElement");
 /** The post that an address stands for, or a text names. Nothing behind the path is ever in it. */
 export const identify = (text) => {
   try {
-    if (/^\/|:\/\//.test(text)) return decodeURIComponent((text = new URL(text, location).pathname.replace(/\/(index\.html)?$/, "") || "/"));
+    return /(^|:\/)\//.test(text) ? decodeURIComponent((text = new URL(text, location).pathname.replace(/\/(index\.html)?$/, "") || "/")) : text;
   } catch {
     // Not UTF-8: as it is written. Or no address at all.
+    return text;
   }
-  return text;
 };
 
 /** The canonical link, if it is of this host; `www.` makes no difference. */

@@ -4,6 +4,7 @@ pub mod count;
 pub mod error;
 pub mod id;
 pub mod limits;
+pub mod path;
 pub mod percent;
 pub mod settings;
 pub mod site;

@@ -4,7 +4,7 @@ use crate::base::count::{Amount, parse_views};
 use crate::base::error::{ALLOW, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
-use crate::base::percent;
+use crate::base::path::{decode, named, normalize};
 use crate::base::settings::Read;
 use crate::http::badge::Badge;
 use crate::http::portable::Format;
@@ -13,6 +13,10 @@ use crate::model::mode::Mode;
 use crate::model::record::Period;
 use std::borrow::Cow;
 use std::ops::RangeInclusive;
+
+/// How the path of an image that counts ends. A post whose id ends so too is read by `/views?post=`, and
+/// counted by an image whose path ends twice so.
+const IMAGE: &str = ".gif";
 
 /// The most bytes of an import.
 pub const MAX_BODY_BYTES: usize = 4 << 20;
@@ -35,6 +39,10 @@ pub enum Views {
     Preflight,
     /// Count a view.
     Ping(PostId, Option<PingId>),
+    /// Count a view, and answer with an image.
+    Image(PostId, Option<PingId>),
+    /// Answer with that image and count nothing.
+    ImageHead,
     /// Tell one post's views.
     Post(PostId),
     /// Tell the views of several posts, in their order.
@@ -160,7 +168,12 @@ impl Views {
             Views::History(..) => Some(Read::History),
             Views::Stats => Some(Read::Stats),
             Views::Badge(..) => Some(Read::Badge),
-            Views::Preflight | Views::Ping(..) | Views::Health | Views::Owner(_) => None,
+            Views::Preflight
+            | Views::Ping(..)
+            | Views::Image(..)
+            | Views::ImageHead
+            | Views::Health
+            | Views::Owner(_) => None,
         }
     }
 
@@ -196,6 +209,8 @@ impl Views {
             ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
             _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
             ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
+            ("GET", _) if target.is_image() => Ok(Views::Image(target.image()?, target.ping_id()?)),
+            ("HEAD", _) if target.is_image() => target.image().map(|_| Views::ImageHead),
             ("GET" | "HEAD", _) => target.post().map(Views::Post),
             ("PUT", _) => Ok(Views::Owner(target.post().map(Owner::Set))),
             ("DELETE", _) => Ok(Views::Owner(target.post().map(Owner::Delete))),
@@ -296,6 +311,18 @@ impl Target<'_> {
         let post = PostId::parse(decode(encoded)?)?;
         let badge = Badge::parse(self.one("label")?, self.one("color")?)?;
         Ok(Views::Badge(post, badge))
+    }
+
+    fn is_image(&self) -> bool {
+        self.path.ends_with(IMAGE)
+    }
+
+    /// The post that an image stands for. A page has no script then that names it, so it is named as the page
+    /// would name it to the script: by an address, too.
+    fn image(&self) -> Result<PostId, Error> {
+        let file = self.path.strip_prefix("/views/").unwrap_or_default();
+        let encoded = file.strip_suffix(IMAGE).unwrap_or(file);
+        PostId::parse(named(&decode(encoded)?).into_owned())
     }
 
     /// The post of a path: all of it behind `/views/`.
@@ -412,46 +439,5 @@ impl Target<'_> {
             id: self.ping_id()?,
             dry: self.one("dry")?.is_some_and(|dry| dry == "1"),
         }))
-    }
-}
-
-/// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
-fn decode(text: &str) -> Result<String, Error> {
-    percent::decode(text).ok_or(Error::InvalidEncoding)
-}
-
-/// Resolves `.` and `..` and turns `\` into `/`, as the `URL` class does
-/// (<https://url.spec.whatwg.org/#path-state>).
-fn normalize(path: &str) -> Cow<'_, str> {
-    if !path.contains(['\\', '.']) && !path.contains("%2") {
-        return Cow::Borrowed(path);
-    }
-    let mut segments: Vec<&str> = Vec::new();
-    let mut open = false;
-    for segment in path[1..].split(['/', '\\']) {
-        open = true;
-        match dots(segment) {
-            Some(1) => {}
-            Some(_) => {
-                segments.pop();
-            }
-            None => {
-                segments.push(segment);
-                open = false;
-            }
-        }
-    }
-    if open {
-        segments.push("");
-    }
-    Cow::Owned(format!("/{}", segments.join("/")))
-}
-
-/// How many dots a segment is, plain or percent-encoded; `None` where it is not one or two.
-fn dots(segment: &str) -> Option<usize> {
-    match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
-        "." => Some(1),
-        ".." => Some(2),
-        _ => None,
     }
 }

@@ -65,6 +65,13 @@ pub fn allowed(origin: &str, origins: &[String]) -> bool {
     origins.is_empty() || origins.iter().any(is)
 }
 
+/// The origin of the page that a `Referer` tells of. An image sends no `Origin`, so this stands for it.
+pub fn origin_of(referer: &str) -> String {
+    let host = referer.find("://").map_or(0, |scheme| scheme + 3);
+    let end = referer[host..].find(['/', '?', '#']);
+    referer[..end.map_or(referer.len(), |end| host + end)].to_owned()
+}
+
 /// Whether it is a header of a page that is fetched before anybody asked for it.
 fn ahead(purpose: &str) -> bool {
     let purpose = purpose.to_ascii_lowercase();

@@ -1,5 +1,7 @@
 /**
- * The blocks in the editor: each shows what the server renders, with its settings in the sidebar.
+ * The blocks in the editor: each shows what the server renders, with its settings in the sidebar. The
+ * block of the most viewed posts is made of the widget too, and "Query Loop" has a variation that is ordered
+ * by views.
  */
 ( function ( wp ) {
 	const { createElement: el, Fragment } = wp.element;
@@ -13,9 +15,11 @@
 	 *
 	 * @param {string}   name     The block's name.
 	 * @param {Function} controls Makes the controls of the sidebar of the block's attributes.
+	 * @param {Object}   more     What else the block has.
 	 */
-	function register( name, controls ) {
+	function register( name, controls, more ) {
 		wp.blocks.registerBlockType( name, {
+			...more,
 			edit( { attributes, setAttributes, context } ) {
 				const query = context.postId ? { post_id: context.postId } : {};
 				const rendered = el( ServerSideRender, { block: name, attributes, urlQueryArgs: query } );
@@ -35,37 +39,82 @@
 	const toggle = ( label, checked, onChange ) => el( ToggleControl, { __nextHasNoMarginBottom: true, label, checked, onChange } );
 
 	register( 'tally-views/views', ( { post, label }, set ) => [
-		toggle( __( 'Say that these are views', 'tally-views' ), label, ( value ) => set( { label: value } ) ),
+		toggle( __( 'Show the label “Views:”', 'tally-views' ), label, ( value ) => set( { label: value } ) ),
 		el( TextControl, {
 			...looks,
 			label: __( 'ID of the post', 'tally-views' ),
-			help: __( 'Empty: the post in which the block stands.', 'tally-views' ),
+			help: __( 'Leave empty for the current post.', 'tally-views' ),
 			value: post,
 			onChange: ( value ) => set( { post: value.replace( /\D/g, '' ) } ),
 		} ),
 	] );
 
-	register( 'tally-views/top', ( { limit, period, views }, set ) => [
-		el( RangeControl, {
-			...looks,
-			label: __( 'Number of posts', 'tally-views' ),
-			value: limit,
-			min: 1,
-			max: 50,
-			onChange: ( value ) => set( { limit: value } ),
-		} ),
-		el( SelectControl, {
-			...looks,
-			label: __( 'Period', 'tally-views' ),
-			value: period,
-			options: [
-				{ value: 'all', label: __( 'Since the beginning', 'tally-views' ) },
-				{ value: 'day', label: __( 'The last 24 hours', 'tally-views' ) },
-				{ value: 'week', label: __( 'The last 7 days', 'tally-views' ) },
-				{ value: 'month', label: __( 'The last 30 days', 'tally-views' ) },
-			],
-			onChange: ( value ) => set( { period: value } ),
-		} ),
-		toggle( __( 'Show the views', 'tally-views' ), views, ( value ) => set( { views: value } ) ),
-	] );
+	/** The widget that the block stands for, as WordPress keeps it. */
+	const fromWidget = {
+		type: 'block',
+		blocks: [ 'core/legacy-widget' ],
+		isMatch: ( { idBase, instance } ) => idBase === 'tally_top' && !! instance?.raw,
+		transform: ( { instance: { raw } } ) => {
+			const list = wp.blocks.createBlock( 'tally-views/top', raw );
+			return raw.title ? [ wp.blocks.createBlock( 'core/heading', { content: raw.title } ), list ] : list;
+		},
+	};
+
+	register(
+		'tally-views/top',
+		( { limit, period, views, thumbnail, author, type, category }, set ) => [
+			el( RangeControl, {
+				...looks,
+				label: __( 'Number of posts', 'tally-views' ),
+				value: limit,
+				min: 1,
+				max: 50,
+				onChange: ( value ) => set( { limit: value } ),
+			} ),
+			el( SelectControl, {
+				...looks,
+				label: __( 'Period', 'tally-views' ),
+				value: period,
+				options: [
+					{ value: 'all', label: __( 'Since the beginning', 'tally-views' ) },
+					{ value: 'day', label: __( 'The last 24 hours', 'tally-views' ) },
+					{ value: 'week', label: __( 'The last 7 days', 'tally-views' ) },
+					{ value: 'month', label: __( 'The last 30 days', 'tally-views' ) },
+				],
+				onChange: ( value ) => set( { period: value } ),
+			} ),
+			toggle( __( 'Show the views', 'tally-views' ), views, ( value ) => set( { views: value } ) ),
+			toggle( __( 'Show the featured images', 'tally-views' ), thumbnail, ( value ) => set( { thumbnail: value } ) ),
+			toggle( __( 'Show the authors', 'tally-views' ), author, ( value ) => set( { author: value } ) ),
+			el( TextControl, {
+				...looks,
+				label: __( 'Post type', 'tally-views' ),
+				help: __( 'A post type’s name, such as page. Leave empty for all that are counted, except pages.', 'tally-views' ),
+				value: type,
+				onChange: ( value ) => set( { type: value } ),
+			} ),
+			el( TextControl, {
+				...looks,
+				label: __( 'Category', 'tally-views' ),
+				help: __( 'A category’s slug. Leave empty for all.', 'tally-views' ),
+				value: category,
+				onChange: ( value ) => set( { category: value } ),
+			} ),
+		],
+		{ transforms: { from: [ fromWidget ] } }
+	);
+
+	wp.blocks.registerBlockVariation( 'core/query', {
+		name: 'tally-views/most-viewed',
+		title: __( 'Most viewed posts (Query Loop)', 'tally-views' ),
+		description: __( 'A query loop sorted by views.', 'tally-views' ),
+		icon: 'chart-bar',
+		attributes: {
+			namespace: 'tally-views/most-viewed',
+			query: { perPage: 5, pages: 0, offset: 0, postType: 'post', order: 'desc', orderBy: 'tally_views', author: '', search: '', exclude: [], sticky: '', inherit: false },
+		},
+		innerBlocks: [ [ 'core/post-template', {}, [ [ 'core/post-title', { isLink: true } ], [ 'tally-views/views' ] ] ] ],
+		isActive: ( { query } ) => query?.orderBy === 'tally_views',
+		scope: [ 'inserter' ],
+	} );
 } )( window.wp );

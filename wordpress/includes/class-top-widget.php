@@ -61,7 +61,8 @@ class Top_Widget extends \WP_Widget {
 	public function update( $sent, $before ) {
 		$title = isset( $sent['title'] ) ? sanitize_text_field( $sent['title'] ) : '';
 		// A box that is not checked is not sent.
-		return array( 'title' => $title ) + top_options( $sent + array( 'views' => false ) );
+		$boxes = array_fill_keys( array( 'views', 'thumbnail', 'author' ), false );
+		return array( 'title' => $title ) + top_options( $sent + $boxes );
 	}
 
 	/**
@@ -76,8 +77,23 @@ class Top_Widget extends \WP_Widget {
 		$this->print_field( 'title', __( 'Title:', 'tally-views' ), sprintf( 'type="text" class="widefat" value="%s"', esc_attr( $title ) ) );
 		$this->print_field( 'limit', __( 'Number of posts:', 'tally-views' ), sprintf( 'type="number" class="tiny-text" min="1" max="50" value="%d"', $options['limit'] ) );
 		$this->print_periods( $options['period'] );
-		$this->print_field( 'views', __( 'Show the views:', 'tally-views' ), sprintf( 'type="checkbox" value="1"%s', checked( $options['views'], true, false ) ) );
+		foreach ( $this->boxes() as $name => $label ) {
+			$this->print_field( $name, $label, sprintf( 'type="checkbox" value="1"%s', checked( $options[ $name ], true, false ) ) );
+		}
 		return '';
+	}
+
+	/**
+	 * What can be switched on and off.
+	 *
+	 * @return string[] The labels by setting.
+	 */
+	private function boxes() {
+		return array(
+			'views'     => __( 'Show the views', 'tally-views' ),
+			'thumbnail' => __( 'Show the featured images', 'tally-views' ),
+			'author'    => __( 'Show the authors', 'tally-views' ),
+		);
 	}
 
 	/**

@@ -1,7 +1,7 @@
 <?php
 /**
  * The Worker, asked over HTTP. Nothing that it answers, or does not, is fatal; what is not a count
- * is left out.
+ * is left out. Only cron, the REST API, WP-CLI and the importer ask, so that no page and no screen waits.
  *
  * @package Tally_Views
  */
@@ -14,34 +14,52 @@ defined( 'ABSPATH' ) || exit;
 const BATCH = 100;
 /** Up to here a count is exact in JavaScript. */
 const GREATEST = 9007199254740991;
+/** How many seconds an answer may take. */
+const TIMEOUT = 3;
 
 /**
  * The views of posts.
  *
- * @param int[] $ids The posts' IDs.
- * @return int[]|\WP_Error The views by ID, of those posts that the Worker tells.
+ * @param int[] $ids The posts' IDs, at most BATCH.
+ * @return int[]|\WP_Error The views of all of them by ID.
  */
 function read_views( array $ids ) {
+	$names  = array_map( __NAMESPACE__ . '\post_name', $ids );
+	$answer = ask_worker( '/views?post=' . implode( '&post=', array_map( 'rawurlencode', $names ) ) );
+	if ( is_wp_error( $answer ) ) {
+		return $answer;
+	}
+	if ( ! isset( $answer['views'] ) || ! is_array( $answer['views'] ) ) {
+		return not_tally();
+	}
 	$views = array();
-	foreach ( array_chunk( $ids, BATCH ) as $chunk ) {
-		$answer = ask_worker( '/views?post=' . implode( '&post=', array_map( 'intval', $chunk ) ) );
-		if ( is_wp_error( $answer ) ) {
-			return $answer;
+	foreach ( $ids as $id ) {
+		$name = post_name( $id );
+		if ( ! isset( $answer['views'][ $name ] ) || ! is_count( $answer['views'][ $name ] ) ) {
+			return not_tally();
 		}
-		$told   = isset( $answer['views'] ) && is_array( $answer['views'] ) ? $answer['views'] : array();
-		$views += array_intersect_key( array_filter( $told, __NAMESPACE__ . '\is_count' ), array_flip( $chunk ) );
+		$views[ $id ] = $answer['views'][ $name ];
 	}
 	return $views;
 }
 
 /**
- * The most viewed of everything that the Worker counts, which need not be posts of this site.
+ * The most viewed of what the Worker counts for this site, which need not be posts of it.
  *
  * @param string $period `all`, `day`, `week` or `month`.
  * @return int[]|\WP_Error The views by ID, the greatest first.
  */
 function read_top( $period ) {
-	$answer = ask_worker( '/top?limit=100&period=' . rawurlencode( $period ) );
+	$path   = '/top?limit=100&period=' . rawurlencode( $period );
+	$prefix = prefix();
+	$answer = '' === $prefix ? ask_worker( $path ) : ask_worker( $path . '&prefix=' . rawurlencode( $prefix ) );
+	// Without a list of its own, a prefix has its share of the list of all; the totals are known here.
+	if ( '' !== $prefix && is_wp_error( $answer ) && 400 === error_status( $answer ) ) {
+		if ( 'all' === $period ) {
+			return most_viewed_here();
+		}
+		$answer = ask_worker( $path );
+	}
 	if ( is_wp_error( $answer ) ) {
 		return $answer;
 	}
@@ -50,24 +68,54 @@ function read_top( $period ) {
 	}
 	$views = array();
 	foreach ( $answer['posts'] as $entry ) {
-		if ( isset( $entry['post'], $entry['views'] ) && is_id( $entry['post'] ) && is_count( $entry['views'] ) ) {
-			$views[ (int) $entry['post'] ] = $entry['views'];
+		$id = isset( $entry['post'], $entry['views'] ) ? post_id( $entry['post'] ) : 0;
+		if ( $id && is_count( $entry['views'] ) ) {
+			$views[ $id ] = $entry['views'];
 		}
 	}
 	return $views;
 }
 
 /**
+ * The views of the site's last days. The Worker tells them of all that it counts.
+ *
+ * @return int[]|\WP_Error The views by day (`2026-11-21`), the oldest first.
+ */
+function read_days() {
+	$answer = ask_worker( '/history?days=7' );
+	if ( is_wp_error( $answer ) ) {
+		return $answer;
+	}
+	if ( ! isset( $answer['days'] ) || ! is_array( $answer['days'] ) ) {
+		return not_tally();
+	}
+	$days = array();
+	foreach ( $answer['days'] as $day ) {
+		if ( isset( $day['day'], $day['views'] ) && is_string( $day['day'] ) && preg_match( '/^\d{4}-\d\d-\d\d$/D', $day['day'] ) && is_count( $day['views'] ) ) {
+			$days[ $day['day'] ] = $day['views'];
+		}
+	}
+	return array_slice( $days, -7, null, true );
+}
+
+/**
  * What the Worker tells about itself.
  *
- * @return array|\WP_Error `views` and `posts`, both counts.
+ * @return array|\WP_Error `views` and `posts`, both counts, and when it has `published`.
  */
 function read_stats() {
 	$answer = ask_worker( '/stats' );
 	if ( is_wp_error( $answer ) ) {
 		return $answer;
 	}
-	return isset( $answer['views'], $answer['posts'] ) && is_count( $answer['views'] ) && is_count( $answer['posts'] ) ? $answer : not_tally();
+	if ( ! isset( $answer['views'], $answer['posts'] ) || ! is_count( $answer['views'] ) || ! is_count( $answer['posts'] ) ) {
+		return not_tally();
+	}
+	return array(
+		'views'     => $answer['views'],
+		'posts'     => $answer['posts'],
+		'published' => isset( $answer['published'] ) && is_string( $answer['published'] ) ? substr( $answer['published'], 0, 40 ) : '',
+	);
 }
 
 /**
@@ -78,6 +126,10 @@ function read_stats() {
  * @return true|\WP_Error
  */
 function send_views( array $views, $token ) {
+	$named = array();
+	foreach ( $views as $id => $count ) {
+		$named[ post_name( $id ) ] = (string) $count;
+	}
 	$answer = ask_worker(
 		'/import?mode=max',
 		array(
@@ -88,7 +140,7 @@ function send_views( array $views, $token ) {
 				'Authorization' => 'Bearer ' . $token,
 				'Content-Type'  => 'application/json',
 			),
-			'body'    => wp_json_encode( (object) array_map( 'strval', $views ) ),
+			'body'    => wp_json_encode( (object) $named ),
 		)
 	);
 	if ( is_wp_error( $answer ) ) {
@@ -106,7 +158,7 @@ function send_views( array $views, $token ) {
  */
 function ask_worker( $path, array $args = array() ) {
 	$defaults = array(
-		'timeout'             => 3,
+		'timeout'             => TIMEOUT,
 		// A redirection would take the token along.
 		'redirection'         => 0,
 		'limit_response_size' => MB_IN_BYTES,
@@ -114,26 +166,17 @@ function ask_worker( $path, array $args = array() ) {
 	);
 	$answer   = wp_remote_request( worker() . $path, array_merge( $defaults, $args ) );
 	if ( is_wp_error( $answer ) ) {
-		return $answer;
+		return unreachable( $answer );
 	}
 	$body   = json_decode( wp_remote_retrieve_body( $answer ), true );
-	$status = wp_remote_retrieve_response_code( $answer );
+	$status = (int) wp_remote_retrieve_response_code( $answer );
 	if ( 200 === $status && is_array( $body ) ) {
 		return $body;
 	}
 	if ( isset( $body['error']['message'] ) && is_string( $body['error']['message'] ) ) {
-		return new \WP_Error( 'tally_views_error', wp_html_excerpt( $body['error']['message'], 300, '…' ), array( 'status' => $status ) );
+		return refused( $status, $body['error']['message'] );
 	}
 	return not_tally();
-}
-
-/**
- * The error of an answer that Tally does not give.
- *
- * @return \WP_Error
- */
-function not_tally() {
-	return new \WP_Error( 'tally_views_not_tally', __( 'What answers at this address is not Tally.', 'tally-views' ), array( 'status' => 0 ) );
 }
 
 /**
@@ -154,4 +197,29 @@ function is_count( $value ) {
  */
 function is_id( $value ) {
 	return is_string( $value ) && 1 === preg_match( '/^[1-9][0-9]{0,17}$/D', $value );
+}
+
+/**
+ * What the Worker calls a post.
+ *
+ * @param int $id The post's ID.
+ * @return string
+ */
+function post_name( $id ) {
+	return prefix() . (int) $id;
+}
+
+/**
+ * The post that the Worker calls so.
+ *
+ * @param mixed $name What the Worker has told.
+ * @return int Its ID; 0 where that is none of this site's.
+ */
+function post_id( $name ) {
+	$prefix = prefix();
+	if ( ! is_string( $name ) || 0 !== strncmp( $name, $prefix, strlen( $prefix ) ) ) {
+		return 0;
+	}
+	$id = (string) substr( $name, strlen( $prefix ) );
+	return is_id( $id ) ? (int) $id : 0;
 }

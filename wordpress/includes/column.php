@@ -1,7 +1,7 @@
 <?php
 /**
- * The column "Views" in the lists of posts and pages. The first row asks the Worker for all posts of
- * the screen at once, a hundred in a request.
+ * The column "Views" in the lists of posts, which can be sorted. It shows what post meta holds (sync.php),
+ * so no list waits for the Worker.
  *
  * @package Tally_Views
  */
@@ -24,6 +24,7 @@ function add_columns() {
 	}
 	foreach ( post_types() as $type ) {
 		add_filter( "manage_{$type}_posts_columns", __NAMESPACE__ . '\add_column' );
+		add_filter( "manage_edit-{$type}_sortable_columns", __NAMESPACE__ . '\make_sortable' );
 		add_action( "manage_{$type}_posts_custom_column", __NAMESPACE__ . '\print_cell', 10, 2 );
 	}
 }
@@ -40,6 +41,17 @@ function add_column( $columns ) {
 }
 
 /**
+ * Has the column sort the list, the most viewed first.
+ *
+ * @param array $columns The columns that do.
+ * @return array
+ */
+function make_sortable( $columns ) {
+	$columns[ COLUMN ] = array( ORDER, true );
+	return $columns;
+}
+
+/**
  * Keeps the column as narrow as its numbers.
  */
 function print_column_style() {
@@ -47,7 +59,7 @@ function print_column_style() {
 }
 
 /**
- * Prints a post's views, a dash where the Worker does not tell them.
+ * Prints a post's views, a dash where they are not known.
  *
  * @param string $column The column.
  * @param int    $post   The post's ID.
@@ -56,39 +68,10 @@ function print_cell( $column, $post ) {
 	if ( COLUMN !== $column ) {
 		return;
 	}
-	$views = listed_views( (int) $post );
-	echo null === $views ? '–' : esc_html( number_format_i18n( $views ) );
-}
-
-/**
- * The views of a post in the list. Where they are not known yet they are asked for together with
- * those of the posts that follow in the list; after a failure nothing is asked any more.
- *
- * @param int $post The post's ID.
- * @return int|null
- */
-function listed_views( $post ) {
-	static $known = array();
-	static $down  = false;
-	if ( ! array_key_exists( $post, $known ) && ! $down ) {
-		$batch  = batch_from( $post );
-		$answer = read_views( $batch );
-		$down   = is_wp_error( $answer );
-		$known += ( $down ? array() : $answer ) + array_fill_keys( $batch, null );
+	$views = known_views( (int) $post );
+	if ( null === $views ) {
+		printf( '<span aria-hidden="true">–</span><span class="screen-reader-text">%s</span>', esc_html__( 'Not known yet', 'tally-views' ) );
+	} else {
+		echo esc_html( number_format_i18n( $views ) );
 	}
-	return isset( $known[ $post ] ) ? $known[ $post ] : null;
-}
-
-/**
- * A post and those behind it in the list. A list of pages holds all pages of the site, of which the
- * screen shows a few.
- *
- * @param int $post The post's ID.
- * @return int[]
- */
-function batch_from( $post ) {
-	global $wp_query;
-	$listed = array_map( 'intval', wp_list_pluck( (array) $wp_query->posts, 'ID' ) );
-	$place  = array_search( $post, $listed, true );
-	return false === $place ? array( $post ) : array_slice( $listed, $place, BATCH );
 }

@@ -1,7 +1,8 @@
 <?php
 /**
  * The Worker's script in the site's pages. On a single post it counts the view; wherever numbers
- * are shown it fills them in. It is loaded where one of the two is wanted, and waited for nowhere.
+ * are shown it fills them in. It is loaded where one of the two is wanted, and waited for nowhere. It
+ * comes with the plugin, and its tag names the Worker; the tag is the same for all visitors.
  *
  * @package Tally_Views
  */
@@ -28,9 +29,8 @@ function enqueue_on_posts() {
  * Loads the script, which may be asked for as late as in the page's body.
  */
 function enqueue_script() {
-	if ( '' !== worker() && ! is_admin() ) {
-		// The Worker says how long the script may be cached.
-		wp_enqueue_script( SCRIPT, worker() . '/views.js', array(), null, true ); // phpcs:ignore WordPress.WP.EnqueuedResourceParameters.MissingVersion
+	if ( '' !== worker() && ! is_admin() && ! is_amp() ) {
+		wp_enqueue_script( SCRIPT, plugins_url( 'assets/views.js', MAIN ), array(), version(), true );
 	}
 }
 
@@ -54,17 +54,17 @@ function viewed_post() {
  * @return string Empty: it counts; `never`: it shows numbers only; `always`, see below.
  */
 function count_mode( $post ) {
-	if ( ! $post ) {
+	if ( ! $post || is_copy() ) {
 		return 'never';
 	}
 	/**
-	 * Filters whether a view of a post counts.
+	 * Filters whether a view of a post counts. The page may be kept in a cache for all visitors.
 	 *
 	 * @param string $mode Empty: it counts. `never`: it does not. `always`: it does, even on
 	 *                     localhost, in frames and in browsers that a program drives (for tests).
 	 * @param int    $post The post's ID.
 	 */
-	$mode = apply_filters( 'tally_views_count', is_counted_user() ? '' : 'never', $post );
+	$mode = apply_filters( 'tally_views_count', '', $post );
 	return in_array( $mode, array( 'never', 'always' ), true ) ? $mode : '';
 }
 
@@ -82,12 +82,21 @@ function make_script_tag( $tag, $handle ) {
 	$post       = viewed_post();
 	$mode       = count_mode( $post );
 	$attributes = array(
-		'src'          => worker() . '/views.js',
-		'id'           => SCRIPT . '-js',
-		'async'        => true,
-		// Cloudflare's Rocket Loader would take the attributes from the script.
-		'data-cfasync' => 'false',
+		// Before the address: Cloudflare's Rocket Loader, LiteSpeed Cache, Autoptimize, WP Rocket, Jetpack Boost.
+		'data-cfasync'       => 'false',
+		'data-no-optimize'   => '1',
+		'data-no-defer'      => '1',
+		'data-noptimize'     => '1',
+		'nowprocket'         => true,
+		'data-jetpack-boost' => 'ignore',
+		'id'                 => SCRIPT . '-js',
+		'async'              => true,
+		'src'                => asset( 'assets/views.js' ),
+		'data-tally'         => worker(),
 	);
+	if ( '' !== prefix() ) {
+		$attributes['data-prefix'] = prefix();
+	}
 	if ( $post ) {
 		$attributes['data-post'] = (string) $post;
 	}

@@ -1,8 +1,16 @@
 <?php
 /**
- * What the owner has set: the option `tally_views_settings`, an array of `url`, the Worker's origin
- * without a slash at the end (empty: the plugin does nothing), and `uncounted`, the roles whose
- * views are not counted.
+ * What the owner has set: the option `tally_views_settings`, an array of
+ *
+ * - `url`: the Worker's origin without a slash at the end; empty: the plugin does nothing;
+ * - `types`: the types of posts that are counted;
+ * - `uncounted`: the roles whose views are not counted;
+ * - `addresses`: the addresses from which views are not counted, and networks such as `192.0.2.0/24`;
+ * - `place`: where posts show their views by themselves: `before` or `after` the content, or empty;
+ * - `mirror`: the custom field that gets the views too, for themes that read it; empty: none;
+ * - `legacy`: whether the shortcodes of other plugins go on working (legacy.php);
+ * - `prefix`: what goes before the posts' IDs where several sites share a Worker;
+ * - `home`: the site that counts, see home_key(); a copy of it does not.
  *
  * @package Tally_Views
  */
@@ -21,7 +29,14 @@ const SETTINGS = 'tally_views_settings';
 function settings() {
 	$defaults = array(
 		'url'       => '',
+		'types'     => array( 'post', 'page' ),
 		'uncounted' => array( 'administrator', 'editor' ),
+		'addresses' => array(),
+		'place'     => '',
+		'mirror'    => '',
+		'legacy'    => false,
+		'prefix'    => '',
+		'home'      => '',
 	);
 	return wp_parse_args( get_option( SETTINGS, array() ), $defaults );
 }
@@ -32,21 +47,32 @@ function settings() {
  * @return string
  */
 function worker() {
-	return settings()['url'];
+	$url = settings()['url'];
+	return '' === $url ? network_worker() : $url;
 }
 
 /**
- * Whether the views of the current user are counted.
+ * What goes before the posts' IDs, so that several sites can share a Worker.
  *
- * @return bool
+ * @return string
  */
-function is_counted_user() {
-	$roles = wp_get_current_user()->roles;
-	// A network's administrators need no role on its sites.
-	if ( is_multisite() && is_super_admin() ) {
-		$roles[] = 'administrator';
-	}
-	return ! array_intersect( $roles, settings()['uncounted'] );
+function prefix() {
+	$prefix = settings()['prefix'];
+	return '' === $prefix ? site_prefix() : $prefix;
+}
+
+/**
+ * The types of posts whose views are counted.
+ *
+ * @return string[] Names of post types.
+ */
+function post_types() {
+	/**
+	 * Filters which types of posts are counted and have a column of views.
+	 *
+	 * @param string[] $types Names of post types; those of the settings.
+	 */
+	return (array) apply_filters( 'tally_views_post_types', settings()['types'] );
 }
 
 /**

@@ -1,12 +1,8 @@
 <?php
 /**
  * The most viewed posts, as the shortcode `[tally_top]`, as a block and as a widget
- * (class-top-widget.php).
- *
- * What the Worker tells is kept in a transient for each period, `tally_views_top_PERIOD`, for five
- * minutes, and in the option `tally_views_last_top` (an array by period) for as long as the Worker
- * tells nothing newer. Both hold numbers only: which posts may be shown, their titles and links are
- * looked up each time.
+ * (class-top-widget.php). The page shows the list as it was told last (kept.php); where that is too old
+ * by the time that the page is seen, `assets/lists.js` fetches a newer one.
  *
  * @package Tally_Views
  */
@@ -15,13 +11,8 @@ namespace Tally_Views;
 
 defined( 'ABSPATH' ) || exit;
 
-const TOP      = 'tally_views_top_';
-const LAST_TOP = 'tally_views_last_top';
-const PERIODS  = array( 'all', 'day', 'week', 'month' );
-
 add_shortcode( 'tally_top', __NAMESPACE__ . '\top_shortcode' );
 add_action( 'widgets_init', __NAMESPACE__ . '\register_top_widget' );
-add_action( 'update_option_' . SETTINGS, __NAMESPACE__ . '\forget_other_worker', 10, 2 );
 
 /**
  * The shortcode: `limit` is 1 to 50, `period` one of PERIODS, `views="no"` leaves the numbers out.
@@ -58,24 +49,35 @@ function register_top_widget() {
  */
 function top_defaults() {
 	return array(
-		'limit'  => 10,
-		'period' => 'all',
-		'views'  => true,
+		'limit'     => 10,
+		'period'    => 'all',
+		'views'     => true,
+		'thumbnail' => false,
+		'author'    => false,
+		'type'      => '',
+		'category'  => '',
 	);
 }
 
 /**
  * Options as they can be, out of anything.
  *
- * @param array $given `limit`, `period` and `views`.
+ * @param array|string $given Those of top_defaults().
  * @return array
  */
 function top_options( $given ) {
 	$given = wp_parse_args( $given, top_defaults() );
+	$text  = function ( $value ) {
+		return is_scalar( $value ) ? sanitize_title( (string) $value ) : '';
+	};
 	return array(
-		'limit'  => max( 1, min( 50, (int) $given['limit'] ) ),
-		'period' => in_array( $given['period'], PERIODS, true ) ? $given['period'] : 'all',
-		'views'  => is_yes( $given['views'] ),
+		'limit'     => is_scalar( $given['limit'] ) ? max( 1, min( 50, (int) $given['limit'] ) ) : 10,
+		'period'    => in_array( $given['period'], PERIODS, true ) ? $given['period'] : 'all',
+		'views'     => is_yes( $given['views'] ),
+		'thumbnail' => is_yes( $given['thumbnail'] ),
+		'author'    => is_yes( $given['author'] ),
+		'type'      => $text( $given['type'] ),
+		'category'  => $text( $given['category'] ),
 	);
 }
 
@@ -96,120 +98,114 @@ function period_names() {
 /**
  * The list.
  *
- * @param array $given `limit`, `period` and `views`.
- * @return string HTML; empty for visitors where there is nothing to list.
+ * @param array $given The options.
+ * @return string HTML; a hidden list where there is nothing to list yet.
  */
 function top_html( $given ) {
-	if ( '' === worker() ) {
+	if ( '' === worker() || is_feed() ) {
 		return '';
 	}
 	$options = top_options( $given );
-	$views   = top_views( $options['period'] );
-	$items   = '';
-	foreach ( top_posts( array_keys( $views ), $options['limit'] ) as $post ) {
-		$items .= top_item( $post, $options['views'] ? $views[ $post->ID ] : null );
+	$kept    = kept_top( $options['period'] );
+	$items   = top_items( $options, $kept['views'] );
+	if ( '' === $items && is_editing() ) {
+		return '<p class="tally-top-empty">' . esc_html__( 'No posts have been viewed yet.', 'tally-views' ) . '</p>';
 	}
-	if ( '' !== $items ) {
-		return '<ol class="tally-top">' . $items . '</ol>';
+	wp_enqueue_style( STYLE );
+	wp_enqueue_script( 'tally-views-lists', plugins_url( 'assets/lists.js', MAIN ), array(), version(), true );
+	return sprintf(
+		'<ol class="tally-top"%s data-tally-until="%d" data-tally-list="%s">%s</ol>',
+		'' === $items ? ' hidden' : '',
+		fresh_until( $kept ),
+		esc_url( add_query_arg( array_map( 'rawurlencode', array_map( 'strval', array_diff_assoc( $options, top_defaults() ) ) ), rest_url( API . '/top' ) ) ),
+		$items
+	);
+}
+
+/**
+ * Whether the HTML is for the editor, where what is not there is explained.
+ *
+ * @return bool
+ */
+function is_editing() {
+	return current_user_can( 'edit_posts' ) && ( is_admin() || ( defined( 'REST_REQUEST' ) && REST_REQUEST ) );
+}
+
+/**
+ * The posts of the list.
+ *
+ * @param array $options What top_options() answers.
+ * @param int[] $views   The views by ID, the greatest first.
+ * @return string HTML; empty where there is nothing to list.
+ */
+function top_items( $options, $views ) {
+	$items = '';
+	foreach ( top_posts( array_keys( $views ), $options ) as $post ) {
+		$items .= top_item( $post, $views[ $post->ID ], $options );
 	}
-	return current_user_can( 'edit_posts' ) ? '<p class="tally-top-empty">' . esc_html__( 'No post was viewed yet.', 'tally-views' ) . '</p>' : '';
+	return $items;
 }
 
 /**
  * One post in the list.
  *
- * @param \WP_Post $post  The post.
- * @param int|null $views Its views, null to leave them out.
+ * @param \WP_Post $post    The post.
+ * @param int      $views   Its views.
+ * @param array    $options What top_options() answers.
  * @return string HTML.
  */
-function top_item( $post, $views ) {
+function top_item( $post, $views, $options ) {
 	$title = wp_strip_all_tags( get_the_title( $post ) );
 	$title = '' === trim( $title ) ? __( '(no title)', 'tally-views' ) : $title;
-	$item  = sprintf( '<a href="%s">%s</a>', esc_url( get_permalink( $post ) ), esc_html( $title ) );
-	if ( null !== $views ) {
+	// The picture is beside the title, so it says nothing by itself.
+	$item  = $options['thumbnail'] ? get_the_post_thumbnail( $post, 'thumbnail', array( 'alt' => '' ) ) : '';
+	$item .= sprintf( '<a href="%s">%s</a>', esc_url( get_permalink( $post ) ), esc_html( $title ) );
+	if ( $options['author'] ) {
+		/* translators: %s: the name of a post's author. */
+		$text  = sprintf( __( 'by %s', 'tally-views' ), get_the_author_meta( 'display_name', $post->post_author ) );
+		$item .= ' <span class="tally-top-author">' . esc_html( $text ) . '</span>';
+	}
+	if ( $options['views'] ) {
 		/* translators: %s: number of views. */
 		$text  = sprintf( _n( '%s view', '%s views', $views, 'tally-views' ), number_format_i18n( $views ) );
 		$item .= ' <span class="tally-top-views">' . esc_html( $text ) . '</span>';
 	}
-	return '<li>' . $item . '</li>';
+	return '<li class="tally-top-item">' . $item . '</li>';
 }
 
 /**
  * Those of the posts that everybody may see, in the same order, in one query.
  *
- * @param int[] $ids   IDs, which may be anything's.
- * @param int   $limit The most posts.
+ * @param int[] $ids     IDs, which may be anything's.
+ * @param array $options What top_options() answers.
  * @return \WP_Post[]
  */
-function top_posts( $ids, $limit ) {
-	if ( ! $ids ) {
-		return array();
-	}
+function top_posts( $ids, $options ) {
 	/**
 	 * Filters which types of posts are listed among the most viewed.
 	 *
 	 * @param string[] $types Names of post types; those that are counted, without pages.
 	 */
 	$types = (array) apply_filters( 'tally_views_top_post_types', array_diff( post_types(), array( 'page' ) ) );
+	if ( '' !== $options['type'] ) {
+		$types = array_intersect( post_types(), array( $options['type'] ) );
+	}
+	if ( ! $ids || ! $types ) {
+		return array();
+	}
 	$query = new \WP_Query(
 		array(
 			'post__in'               => $ids,
 			'orderby'                => 'post__in',
-			'posts_per_page'         => $limit,
+			'posts_per_page'         => $options['limit'],
 			'post_type'              => array_values( $types ),
 			'post_status'            => 'publish',
 			'has_password'           => false,
+			'category_name'          => $options['category'],
 			'ignore_sticky_posts'    => true,
 			'no_found_rows'          => true,
-			'update_post_meta_cache' => false,
+			'update_post_meta_cache' => $options['thumbnail'],
 		)
 	);
 	return $query->posts;
-}
-
-/**
- * The views of the most viewed posts, from the transient or from the Worker.
- *
- * @param string $period One of PERIODS.
- * @return int[] The views by ID, the greatest first.
- */
-function top_views( $period ) {
-	$kept = get_transient( TOP . $period );
-	if ( is_array( $kept ) ) {
-		return $kept;
-	}
-	$last = get_option( LAST_TOP, array() );
-	$last = is_array( $last ) ? $last : array();
-	$kept = isset( $last[ $period ] ) ? $last[ $period ] : array();
-	// While the Worker is asked, and for a minute where it does not answer, nobody else asks it.
-	set_transient( TOP . $period, $kept, MINUTE_IN_SECONDS );
-	$views = read_top( $period );
-	if ( is_wp_error( $views ) ) {
-		return $kept;
-	}
-	set_transient( TOP . $period, $views, 5 * MINUTE_IN_SECONDS );
-	update_option( LAST_TOP, array( $period => $views ) + $last, false );
-	return $views;
-}
-
-/**
- * Forgets the lists of a Worker that is no longer asked.
- *
- * @param array $before The settings before.
- * @param array $after  The settings now.
- */
-function forget_other_worker( $before, $after ) {
-	if ( ! isset( $before['url'] ) || $before['url'] !== $after['url'] ) {
-		forget_top();
-	}
-}
-
-/**
- * Forgets all lists.
- */
-function forget_top() {
-	foreach ( PERIODS as $period ) {
-		delete_transient( TOP . $period );
-	}
-	delete_option( LAST_TOP );
 }

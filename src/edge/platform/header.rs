@@ -20,6 +20,7 @@ thread_local! {
     pub static IF_NONE_MATCH: JsString = "If-None-Match".into();
     pub static ORIGIN: JsString = "Origin".into();
     pub static PURPOSE: JsString = "Purpose".into();
+    pub static REFERER: JsString = "Referer".into();
     pub static SEC_FETCH_MODE: JsString = "Sec-Fetch-Mode".into();
     pub static SEC_FETCH_SITE: JsString = "Sec-Fetch-Site".into();
     pub static SEC_GPC: JsString = "Sec-GPC".into();

@@ -11,7 +11,7 @@ mod verification;
 
 use crate::base::settings::Settings;
 use crate::edge::platform::header;
-use crate::edge::platform::reply::Reply;
+use crate::edge::platform::reply::{self, Reply};
 use crate::http::route::Views;
 use crate::model::owner::Owners;
 use ledger::Client;
@@ -38,6 +38,8 @@ pub fn fetch(
     match views {
         Views::Preflight => request.preflight().map(Into::into),
         Views::Ping(post, id) => request.ping(post, id),
+        Views::Image(post, id) => request.image(post, id),
+        Views::ImageHead => Ok(pings::as_image(&reply::pinged("", Some("*"))?.into())),
         Views::Owner(owner) => Ok(promise(async move { request.owner(owner).await })),
         Views::Health => Ok(promise(request.health())),
         read => request.read(read),

@@ -8,8 +8,8 @@ use crate::base::settings::Read;
 use crate::batch::newcomers::Newcomers;
 use crate::batch::refused::{GATHER, Refused};
 use crate::edge::platform::header::{
-    CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, SEC_FETCH_MODE, SEC_FETCH_SITE, SEC_GPC,
-    SEC_PURPOSE, USER_AGENT, X_MOZ,
+    CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, REFERER, SEC_FETCH_MODE, SEC_FETCH_SITE,
+    SEC_GPC, SEC_PURPOSE, USER_AGENT, X_MOZ,
 };
 use crate::edge::platform::instance::{bound, when_pinged};
 use crate::edge::platform::log;
@@ -45,8 +45,26 @@ impl Asked {
 
     /// Answers a ping: a response, or a promise of one.
     pub(super) fn ping(self, post: PostId, id: Option<PingId>) -> Result<JsValue, JsValue> {
+        let origin = self.header(&ORIGIN);
+        self.ping_from(origin, post, id)
+    }
+
+    /// The same with an image, which has no `Origin`, for an answer.
+    pub(super) fn image(self, post: PostId, id: Option<PingId>) -> Result<JsValue, JsValue> {
+        let page = || self.header(&REFERER).map(|page| visit::origin_of(&page));
+        let origin = self.header(&ORIGIN).or_else(page);
+        self.ping_from(origin, post, id)
+            .map(|answer| as_image(&answer))
+    }
+
+    fn ping_from(
+        self,
+        origin: Option<String>,
+        post: PostId,
+        id: Option<PingId>,
+    ) -> Result<JsValue, JsValue> {
         let signals = Signals {
-            origin: self.header(&ORIGIN),
+            origin,
             fetch: match self.settings.origins.is_empty() {
                 true => [None, None],
                 false => [&SEC_FETCH_SITE, &SEC_FETCH_MODE].map(|name| self.header(name)),
@@ -235,8 +253,26 @@ export function isbot(agent) {
 }
 
 export const byKey = (key) => ({ key });
+
+const GIF = Uint8Array.from(atob('R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw=='), (char) => char.charCodeAt(0));
+
+/** The answer to a ping, or a promise of one, with an image in place of what it tells. A refusal stays as it is. */
+export function asImage(answer) {
+  const drawn = Promise.resolve(answer).then((told) => {
+    if (!told.ok) return told;
+    const image = new Response(GIF, told);
+    image.headers.set('Content-Type', 'image/gif');
+    image.headers.set('Cross-Origin-Resource-Policy', 'cross-origin');
+    image.headers.set('X-Content-Type-Options', 'nosniff');
+    return image;
+  });
+  drawn.goesOn = answer.goesOn;
+  return drawn;
+}
 ")]
 extern "C" {
+    #[wasm_bindgen(js_name = asImage)]
+    pub fn as_image(answer: &JsValue) -> JsValue;
     fn isbot(agent: &JsString) -> bool;
     #[wasm_bindgen(js_name = byKey)]
     fn by_key(key: &str) -> JsValue;

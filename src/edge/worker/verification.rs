@@ -4,10 +4,11 @@ use super::{Asked, Context, site};
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::Time;
-use crate::edge::platform::header::{self, CONNECTING_IP, ORIGIN};
+use crate::edge::platform::header::{self, CONNECTING_IP, ORIGIN, REFERER};
 use crate::edge::platform::ledgers::{Ledgers, ledgers};
 use crate::edge::platform::rpc::{self, from_js, to_js};
 use crate::http::route::{self, Route, Views};
+use crate::http::visit::origin_of;
 use crate::model::network;
 use crate::model::reason::Reason;
 use crate::verify::address::address;
@@ -30,13 +31,15 @@ thread_local! {
 #[wasm_bindgen]
 pub fn page_of(request: &Request, env: &Env) -> Result<Array, JsValue> {
     let url = request.url();
-    let Ok(Route::Views(Views::Ping(post, _))) = Route::parse(&request.method(), &url) else {
+    let Ok(Route::Views(Views::Ping(post, _) | Views::Image(post, _))) =
+        Route::parse(&request.method(), &url)
+    else {
         return Err(to_js(Error::InvalidPost));
     };
     let (settings, _) = site(env);
     let headers = header::of(request);
     let value = |name| header::value(&headers, name).map(String::from);
-    let origin = value(&ORIGIN);
+    let origin = value(&ORIGIN).or_else(|| value(&REFERER).map(|page| origin_of(&page)));
     let network = value(&CONNECTING_IP).map(|address| network::hash(&address));
     let at = route::page_of_ping(&url);
     let address = address(&settings.sites, &post, at.as_deref(), origin.as_deref());
