@@ -14,6 +14,7 @@
 //! ```
 
 use crate::edge::object::counter::Counter;
+use crate::edge::platform::rpc::promised;
 use crate::edge::platform::storage::{Storage, sleep};
 use crate::http::format::Format;
 use std::borrow::Cow;
@@ -22,7 +23,7 @@ use std::hint::black_box;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::{JsString, Promise};
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 
 thread_local! {
     /// The place to panic at, for those that are passed later.
@@ -75,7 +76,7 @@ pub fn pass(place: &str) {
 fn fail(way: &str, storage: Option<&Storage>) -> JsValue {
     let later: fn() = || die();
     match (way, storage) {
-        ("future", _) => return future_to_promise(dies_later()).into(),
+        ("future", _) => return promised(dies_later()).into(),
         ("task", _) => spawn_local(async move { later() }),
         ("closure", _) => queue_microtask(&Closure::once_into_js(later)),
         ("storage", Some(storage)) => drop(storage.transaction_sync(&mut || die())),

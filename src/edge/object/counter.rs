@@ -14,6 +14,7 @@
 use crate::base::count::{Amount, Count};
 use crate::base::error::Error;
 use crate::edge::platform::reply;
+use crate::edge::platform::rpc::promised;
 use crate::edge::platform::rpc::{from_js, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Stored, SyncKv};
 use crate::http::format::Format;
@@ -22,7 +23,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Float64Array, JsString, Promise};
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Request;
 
 thread_local! {
@@ -92,7 +93,7 @@ impl Counter {
     /// Answers a request to the object itself.
     pub fn fetch(&self, request: Request) -> Promise {
         let value = Rc::clone(&self.value);
-        future_to_promise(async move {
+        promised(async move {
             let counted = match Action::parse(&request.method(), &request.url()) {
                 Ok(Action::Head) => return reply::head(Format::Text).map(Into::into),
                 Ok(action) => apply(&value, action).await,

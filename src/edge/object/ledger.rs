@@ -68,6 +68,7 @@ use crate::books::takeover::{FoundPart, Want};
 use crate::books::tally::{Ping, Tally};
 use crate::edge::platform::kv::{self, Namespace};
 use crate::edge::platform::log;
+use crate::edge::platform::rpc::promised;
 use crate::edge::platform::rpc::{self, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
@@ -87,7 +88,7 @@ use std::fmt::Write;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Array, Date, Object, Promise, Uint8Array};
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise, spawn_local};
+use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
 use worker::{Env, js_sys};
 
 /// The Durable Object class, as `entry.js` extends it.
@@ -355,7 +356,7 @@ impl Ledger {
     /// Follows a plan, and hands some posts over by it.
     pub fn advance(&self, plan: Vec<u8>) -> Promise {
         let inner = Rc::clone(&self.inner);
-        future_to_promise(async move {
+        promised(async move {
             let plan = rpc::read(&plan).map_err(to_js)?;
             inner.follow(plan).map_err(to_js)?;
             let done = inner.hand_over().await.map_err(to_js)?;
@@ -376,7 +377,7 @@ impl Ledger {
     /// Publishes what the lead grants, and tells what the head needs of it.
     pub fn collect(&self, order: Vec<u8>) -> Promise {
         let inner = Rc::clone(&self.inner);
-        future_to_promise(async move {
+        promised(async move {
             let (plan, grant, published) = rpc::read(&order).map_err(to_js)?;
             inner.follow(plan).map_err(to_js)?;
             let slice = inner.publish_grant(grant, published).await;
@@ -388,7 +389,7 @@ impl Ledger {
     /// Publishes what has changed. It never fails, because a failing alarm is given up after a while.
     pub fn alarm(&self) -> Promise {
         let inner = Rc::clone(&self.inner);
-        future_to_promise(async move {
+        promised(async move {
             #[cfg(feature = "fault")]
             crate::edge::fault::pass("alarm");
             if let Err(error) = inner.publish().await {
@@ -493,7 +494,7 @@ impl Inner {
             return self.answer(post.as_ref(), work).map_err(to_js);
         }
         let inner = Rc::clone(self);
-        let answer = future_to_promise(async move {
+        let answer = promised(async move {
             inner.wait(before, post.as_ref()).await.map_err(to_js)?;
             let answer = inner.answer(post.as_ref(), work).map_err(to_js)?;
             match answer.dyn_into::<Promise>() {

@@ -4,8 +4,10 @@
 use crate::base::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::pin::Pin;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{self, RangeError, TypeError, Uint8Array};
+use worker::js_sys::{self, Promise, RangeError, TypeError, Uint8Array};
+use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::console;
 
 /// The errors that an object answers with. Each is known again by its sentence.
@@ -70,4 +72,12 @@ pub fn bytes(value: &impl Serialize) -> Result<Uint8Array, Error> {
 /// The way back of [`bytes`].
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     postcard::from_bytes(bytes).map_err(|_| Error::Unreadable)
+}
+
+/// A promise of what a future comes to. Futures are boxed, so that the upload has the way from one to a promise
+/// only once.
+pub fn promised(future: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    type Boxed = Pin<Box<dyn Future<Output = Result<JsValue, JsValue>>>>;
+    let future: Boxed = Box::pin(future);
+    future_to_promise(future)
 }

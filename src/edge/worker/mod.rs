@@ -12,6 +12,7 @@ mod verification;
 use crate::base::settings::Settings;
 use crate::edge::platform::header;
 use crate::edge::platform::reply::{self, Reply};
+use crate::edge::platform::rpc::promised;
 use crate::http::route::Views;
 use crate::model::owner::Owners;
 use ledger::Client;
@@ -20,7 +21,6 @@ use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::{JsString, Promise};
-use worker::wasm_bindgen_futures::future_to_promise;
 use worker::web_sys::Request;
 
 thread_local! {
@@ -47,7 +47,7 @@ pub fn fetch(
 }
 
 fn promise(answer: impl Future<Output = Reply> + 'static) -> JsValue {
-    future_to_promise(async move { answer.await.map(Into::into) }).into()
+    promised(async move { answer.await.map(Into::into) }).into()
 }
 
 /// The settings, and the owners of posts that follow from them.

@@ -8,6 +8,7 @@ use crate::base::time::{DAY, Time};
 use crate::edge::platform::header::{self, AUTHORIZATION, CONTENT_LENGTH, RequestHeaders};
 use crate::edge::platform::instance::bound;
 use crate::edge::platform::reply::{self, Reply};
+use crate::edge::platform::rpc::promised;
 use crate::http::answer;
 use crate::http::portable;
 use crate::http::route::{MAX_BODY_BYTES, Owner};
@@ -15,7 +16,7 @@ use subtle::ConstantTimeEq;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::{Array, Date, Promise, Uint8Array};
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::wasm_bindgen_futures::JsFuture;
 
 /// The owner's token, if one is set.
 fn token(env: &Env) -> Option<String> {
@@ -123,7 +124,7 @@ fn whole(
     let text_of = |cursor: Option<Cursor>| cursor.map(|cursor| cursor.text());
     let more = Closure::<dyn Fn(String) -> Promise>::new(move |cursor: String| {
         let ledgers = ledgers.clone();
-        bound(&future_to_promise(async move {
+        bound(&promised(async move {
             let cursor = Cursor::parse(&cursor);
             let more = ledgers.export(format, cursor.as_ref()).await;
             let (text, cursor) = more.map_err(|error| JsValue::from(error.to_string()))?;

@@ -14,6 +14,7 @@ use crate::edge::platform::header::{
 use crate::edge::platform::instance::{bound, when_pinged};
 use crate::edge::platform::log;
 use crate::edge::platform::reply::{self, Reply};
+use crate::edge::platform::rpc::promised;
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
 use crate::http::visit::{self, Signals};
@@ -23,7 +24,7 @@ use crate::model::reason::Reason;
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Date, JsString, Promise};
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::console;
 
 thread_local! {
@@ -85,7 +86,7 @@ impl Asked {
         if limits.is_empty() {
             return self.count(&post, id.as_ref(), &signals, address);
         }
-        let answer = future_to_promise(async move {
+        let answer = promised(async move {
             for limit in limits {
                 if is_flood(limit).await {
                     self.refused(Reason::Flood);
@@ -162,7 +163,7 @@ impl Asked {
             return;
         }
         let ledgers = self.ledgers();
-        let report = future_to_promise(async move {
+        let report = promised(async move {
             JsFuture::from(sleep(GATHER)).await?;
             for (reason, pings) in REFUSED.with_borrow_mut(Refused::report) {
                 log::event("refused", &[(reason.name(), pings.into())]);

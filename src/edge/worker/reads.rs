@@ -14,6 +14,7 @@ use crate::edge::platform::header::IF_NONE_MATCH;
 use crate::edge::platform::instance::bound;
 use crate::edge::platform::kv::{self, Namespace, READER_PATIENCE, within};
 use crate::edge::platform::reply::{self, Reply};
+use crate::edge::platform::rpc::promised;
 use crate::http::answer::{self, Known};
 use crate::http::route::Views;
 use crate::model::page::Line;
@@ -25,7 +26,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Date, Promise};
-use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
+use worker::wasm_bindgen_futures::JsFuture;
 
 /// The most bytes of parts in memory.
 const PARTS_BYTES: usize = 12 << 20;
@@ -198,7 +199,7 @@ impl Asked {
             return refresh;
         }
         let (views, ledgers) = (self.views(), self.ledgers());
-        let refresh = future_to_promise(async move {
+        let refresh = promised(async move {
             let head = views.bytes_for_reader(HEAD).await;
             REFRESH.set(None);
             let published = match head.map(|bytes| bytes.map(Published::read)) {
