@@ -4,7 +4,7 @@ use crate::base::time::Time;
 use siphasher::sip::SipHasher13;
 use std::collections::HashMap;
 use std::hash::Hasher;
-use std::mem::replace;
+use std::mem::take;
 
 /// For how long a post that the site does not have is not asked for again, in seconds.
 pub const UNREAL: u32 = 600;
@@ -27,7 +27,7 @@ impl Memory {
     /// Remembers something for so many seconds.
     pub fn remember(&mut self, post: &str, address: &str, now: Time, seconds: u32) {
         if self.latest.len() >= MOST {
-            self.before = replace(&mut self.latest, HashMap::new());
+            self.before = take(&mut self.latest);
         }
         self.latest.insert(hash(post, address), now.plus(seconds));
     }
