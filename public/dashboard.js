@@ -90,8 +90,8 @@ function render() {
   if (stats) {
     renderSkipped(Object.entries(stats.not_counted));
     renderStats(stats);
+    renderOpen(stats.new_posts);
   }
-  renderOpen(stats?.new_posts);
   if (site) renderDays(site.days);
   renderPublished();
   renderTop(path.top);
@@ -116,7 +116,7 @@ function renderStats({ views, posts, kv, adopted }) {
 /** Says that anybody can add posts, where that is so. */
 function renderOpen(open) {
   at("open").hidden = open?.from !== "anyone";
-  if (open) write(at("open"), text("open", { setting: open.setting }));
+  if (open) fill(at("open"), ...around("open", "setting", make("code", {}, String(open.setting))));
 }
 
 function renderDays(days) {

@@ -50,9 +50,9 @@ const count = (tag, text) => {
     text,
     post,
     skips ||
-      fetch(base + "views/" + encodeURIComponent(post) + "?at=" + encodeURIComponent(location.pathname), { method: "POST", keepalive: 1, referrerPolicy: "origin" })
-        // It is read to its end, or the browser keeps the request open. A refusal is JSON, too.
-        .then((answer) => answer.json())
+      fetch(base + "views/" + encodeURIComponent(post) + "?at=" + location.pathname, { method: "POST", keepalive: 1, referrerPolicy: "origin" })
+        // It is read to its end, or the browser keeps the request open.
+        .then((answer) => (answer.ok ? answer.json() : answer.text()))
         .catch((error) => error),
   ];
 };

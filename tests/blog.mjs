@@ -100,7 +100,7 @@ export const FAILURES = {
  * forgets them, and has `fail` given the responses in the Worker's place from now on.
  */
 export async function startTally(vars = {}) {
-  const dev = await startDev({ vars: { DEDUPE_SECONDS: 0, ...vars } });
+  const dev = await startDev({ vars: { DEDUPE_SECONDS: 0, NEW_POSTS_PER_HOUR: 1_000_000, ...vars } });
   const network = await startNetwork(dev.url, (path) => /^\/(views|top)\.js/.test(path));
   // Where the page is, which a ping says besides, has a test of its own.
   const asked = () => network.requests.map(({ method, path }) => `${method} ${decodeURIComponent(path.replace(/\?at=.*/, ""))}`);

@@ -267,6 +267,7 @@ fn live(store: &Store) -> Result<(), tally::base::error::Error> {
                 post: &post,
                 id: Some("an id"),
                 visitor: Some(("192.0.2.1", "Firefox")),
+                network: None,
             };
             tally.ping(store, ping, &settings, now, random)?;
             tally.views(store, &post)?;

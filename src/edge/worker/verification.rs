@@ -61,7 +61,7 @@ pub fn is_of_site(address: &str, env: &Env) -> bool {
 #[wasm_bindgen]
 pub fn judge(post: String, page: Vec<JsValue>, env: &Env) -> Result<Uint8Array, JsValue> {
     let post = PostId::parse(post).map_err(to_js)?;
-    // A `Vec<String>` would bring in how a JavaScript value is written down, numbers and all.
+    // A `Vec<String>` takes more code.
     let texts = page.iter().map(|text| text.as_string().unwrap_or_default());
     let page = Page::read(texts).ok_or(Error::Unreadable).map_err(to_js)?;
     let (settings, _) = site(env);
