@@ -1,6 +1,6 @@
 //! Which page proves a post, and when it does.
 
-#![allow(clippy::expect_used)]
+#![allow(clippy::expect_used, clippy::panic)]
 
 use tally::base::id::PostId;
 use tally::base::settings::Settings;

@@ -1,7 +1,7 @@
 // A real WordPress of its own: Debian's files, PHP's web server and a MariaDB over a temporary folder.
 
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { freePort } from "./dev.mjs";
@@ -57,7 +57,8 @@ export async function startWordPress() {
   put("wp-content/themes/tests/index.php", THEME_PAGE);
   await startDatabase(folder);
   evaluate(root, INSTALL, "define('WP_INSTALLING', true);");
-  const settings = ["display_errors=0", "log_errors=1", `error_log=${folder}/php.log`].flatMap((setting) => ["-d", setting]);
+  // A file that a test has changed counts at once.
+  const settings = ["opcache.revalidate_freq=0", "display_errors=0", "log_errors=1", `error_log=${folder}/php.log`].flatMap((setting) => ["-d", setting]);
   start("php", [...settings, "-S", `127.0.0.1:${port}`, "-t", root], { PHP_CLI_SERVER_WORKERS: "6" });
   return {
     url,
@@ -68,6 +69,9 @@ export async function startWordPress() {
     log: () => complaints(root),
     network() {
       const { host } = new URL(url);
+      // As a web server's rules have it: files are the same in every site's folder.
+      put("two/index.php", "<?php require __DIR__ . '/../index.php';");
+      for (const name of ["wp-content", "wp-includes"]) symlinkSync(join(root, name), join(root, "two", name));
       evaluate(root, NETWORK.replaceAll("HOST", host));
       put("wp-config.php", configuration(folder, url, host));
       return evaluate(root, SECOND_SITE.replaceAll("HOST", host));

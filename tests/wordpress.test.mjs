@@ -912,6 +912,38 @@ describe("on a real WordPress", { skip }, () => {
     forget();
   });
 
+  test("in a network each site has its own numbers", async () => {
+    const two = wp.network();
+    try {
+      const post = wp.php(`require_once ABSPATH . 'wp-admin/includes/plugin.php'; activate_plugin('tally-views/tally-views.php', '', true);
+        update_site_option('tally_views_network', 'http://127.0.0.1:${network.port}');
+        switch_to_blog(${two});
+        return wp_insert_post(['post_title' => 'Second', 'post_content' => '[tally_views][tally_top]', 'post_status' => 'publish']);`);
+      const reader = await visitor();
+      const requests = await asked(async () => {
+        await reader.goto(`${wp.url}/two/?p=${post}`);
+        await reader.waitForFunction(() => document.querySelector("[data-views]").textContent === "1");
+      });
+      assert.deepEqual(pings(requests), [`POST /views/${two}%2F${post}`]);
+      await until(async () => JSON.parse((await request(tally.url, `/views?post=${two}/${post}`)).body).views[`${two}/${post}`], (views) => views === 1, 45);
+      wp.put("two.php", `<?php require __DIR__ . '/wp-load.php'; switch_to_blog(${two}); Tally_Views\\mark_stale(); Tally_Views\\refresh();`);
+      assert.equal((await request(wp.local, "/two.php", { headers: { Host: wp.host } })).status, 200);
+      assert.deepEqual(wp.php(`switch_to_blog(${two}); return [get_post_meta(${post}, '_tally_views', true), Tally_Views\\prefix(), Tally_Views\\worker()];`), ["1", `${two}/`, `http://127.0.0.1:${network.port}`]);
+      // The main site's posts keep their names, and its list has none of the other's.
+      assert.equal(wp.php("return Tally_Views\\post_name(7);"), "7");
+      await refresh();
+      const main = Object.keys(wp.php("return Tally_Views\\kept_top('week')['views'];"));
+      assert.ok(main.includes(`${posts.shown}`) && !main.some((name) => /\//.test(name)));
+      const list = await request(wp.local, "/two/?rest_route=/tally-views/v1/top", { headers: { Host: wp.host } });
+      assert.match(JSON.parse(list.body).html, /^<li [^>]*><a [^>]*>Second<\/a> <span class="tally-top-views">1 view<\/span><\/li>$/);
+      await reader.context().close();
+    } finally {
+      // It is not active for the network, but for the site.
+      wp.php("require_once ABSPATH . 'wp-admin/includes/plugin.php'; deactivate_plugins('tally-views/tally-views.php', true, true);");
+      wp.alone();
+    }
+  });
+
   test("no script of a title or of the Worker has run, and PHP has nothing to complain about", () => {
     assert.deepEqual(alerts, []);
     // WordPress may be older than this PHP, and cannot reach its home.
