@@ -42,7 +42,10 @@ struct Traffic {
 impl Traffic {
     fn run(&self, settings: Settings, days: u32) -> Vec<Written> {
         let mut site = Site::new(vec![]);
-        site.settings = settings;
+        site.settings = Settings {
+            new_posts: u32::MAX,
+            ..settings
+        };
         site.now = FIRST;
         let mut all = Vec::new();
         let mut alarm = FIRST;

@@ -5,7 +5,6 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod path;
-pub mod percent;
 pub mod settings;
 pub mod site;
 pub mod time;

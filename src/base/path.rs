@@ -1,7 +1,6 @@
 //! The paths of addresses: resolved, decoded, and the post that one names.
 
 use crate::base::error::Error;
-use crate::base::percent;
 use std::borrow::Cow;
 
 /// What a page calls its post, as the script of a page reads it (`public/views/post.js`): an address, in full
@@ -38,7 +37,21 @@ fn path_of(text: &str) -> Option<&str> {
 
 /// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
 pub fn decode(text: &str) -> Result<String, Error> {
-    percent::decode(text).ok_or(Error::InvalidEncoding)
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(rest.next()?).to_digit(16);
+                let both = digit().zip(digit());
+                both.map_or(Err(Error::InvalidEncoding), |(high, low)| {
+                    Ok((high * 16 + low) as u8)
+                })?
+            }
+            _ => byte,
+        });
+    }
+    String::from_utf8(bytes).map_err(|_| Error::InvalidEncoding)
 }
 
 /// Resolves `.` and `..` and turns `\` into `/`, as the `URL` class does

@@ -5,7 +5,7 @@
 //! it. What a tag with `data-hash` names is in fragments, which the site never sees: it stands for all paths.
 
 use crate::base::id::PostId;
-use crate::base::percent;
+use crate::base::path;
 use crate::base::site::Site;
 use crate::verify::address::shorten;
 use crate::verify::text::{decode, title};
@@ -166,7 +166,7 @@ fn identify(text: &str, address: &str, resolve: Resolve) -> String {
         "" => "/",
         path => path,
     };
-    percent::decode(path).unwrap_or_else(|| path.to_owned())
+    path::decode(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// The path of an absolute address.
