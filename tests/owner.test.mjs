@@ -173,7 +173,7 @@ describe("an export", () => {
       const { status, headers, body } = await own(tally, "GET", `/export?format=${format}`);
       assert.equal(status, 200);
       assert.match(headers["content-type"], { json: /^application\/json/, ndjson: /ndjson/, csv: /^text\/csv/ }[format]);
-      assert.equal(headers["cache-control"], "no-store");
+      assert.equal(headers["cache-control"], "private, no-store");
       const expected = await records(tally);
       assert.equal(expected.size, 450 + HOSTILE.length);
       for (const mode of ["add", "replace", "max"]) {
