@@ -181,11 +181,9 @@ test("titles and addresses are in the list, as texts", async () => {
 test("a viral new post: 500 pings at once in two isolates are counted exactly, by one fetch", async () => {
   blog.pages.set("/viral", (response) =>
     setTimeout(() => response.writeHead(200, { "Content-Type": "text/html" }).end(page({})), 500));
-  // One of its own, because the tests before have used up the new posts of this minute.
-  const own = await serve(TALLY, { vars: vars(), reader: vars(), rateLimit: false });
-  const reader = { url: own.reader };
-  const answers = await Promise.all(Array.from({ length: 500 }, (_, n) => ping("/viral", { to: n % 2 ? reader : own })));
-  await own.stop();
+  // Some of these networks have had their new posts of this hour, which is no matter of the others.
+  const reader = { url: tally.reader };
+  const answers = await Promise.all(Array.from({ length: 500 }, (_, n) => ping("/viral", { to: n % 2 ? reader : tally })));
   const refused = answers.filter(({ status }) => status !== 200);
   assert.deepEqual(refused.map(({ told }) => told), []);
   const views = answers.map(({ told }) => told.views).sort((a, b) => a - b);
