@@ -912,6 +912,32 @@ describe("on a real WordPress", { skip }, () => {
     forget();
   });
 
+  test("no post says where a list comes from", async () => {
+    const evil = '<div data-tally-until="0" data-tally-list="https://evil.example/x.json">x</div>';
+    const route = '<div data-tally-until="0" data-tally-list="rest_route=/wp/v2/posts&amp;_jsonp=x&amp;limit=2">y</div>';
+    const post = wp.php(`
+      wp_set_current_user(wp_insert_user(['user_login' => 'author', 'user_pass' => 'x', 'role' => 'author']));
+      return wp_insert_post(['post_title' => 'Evil', 'post_content' => '[tally_top]${evil}${route}', 'post_status' => 'publish']);`);
+    // WordPress lets an author write that.
+    assert.equal(wp.php(`return get_post(${post})->post_content;`), `[tally_top]${evil}${route}`);
+    const reader = await visitor();
+    const headers = { "Access-Control-Allow-Origin": "*" };
+    await reader.route("https://evil.example/**", (route) => route.fulfill({ headers, json: { html: '<img src="x" onerror="alert(3)">' } }));
+    // It is not this view that is of interest.
+    await reader.route(`http://127.0.0.1:${network.port}/views/**`, (route) => route.abort());
+    const fetched = [];
+    reader.on("request", (request) => request.resourceType() === "fetch" && !request.url().includes("/views") && fetched.push(request.url()));
+    await view(reader, post);
+    await reader.waitForFunction(() => document.querySelectorAll("article div li").length > 0 || document.querySelector("article div img"));
+    await reader.waitForLoadState("networkidle");
+    assert.equal(await reader.locator("article div img").count(), 0);
+    const api = `${wp.url}/index.php?rest_route=%2Ftally-views%2Fv1%2Ftop`;
+    assert.ok(fetched.includes(api) && fetched.includes(`${api}&limit=2`), fetched.join("\n"));
+    for (const url of fetched) assert.ok(url.startsWith(api), url);
+    await reader.context().close();
+    wp.php(`require_once ABSPATH . 'wp-admin/includes/user.php'; wp_delete_post(${post}, true); wp_delete_user(get_user_by('login', 'author')->ID);`);
+  });
+
   test("in a network each site has its own numbers", async () => {
     const two = wp.network();
     try {
