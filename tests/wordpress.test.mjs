@@ -627,6 +627,10 @@ describe("on a real WordPress", { skip }, () => {
     assert.equal(config.requests.view, `http://127.0.0.1:${network.port}/views/${posts.plain}.gif`);
     assert.deepEqual(config.transport, { beacon: false, xhrpost: false, image: true });
     for (const post of [posts.locked, posts.draft]) assert.deepEqual(await entries("amp_analytics_entries", post), [], post);
+    // An editor is not counted here either.
+    const as = (user) => wp.put("amp-as.php", `<?php require __DIR__ . '/wp-load.php'; wp_set_current_user(get_user_by('login', '${user}')->ID); wp(); echo json_encode(apply_filters('amp_analytics_entries', []));`);
+    as(EDITOR.user);
+    assert.equal((await request(wp.local, `/amp-as.php?p=${posts.plain}`, { headers: { Host: wp.host } })).body, "[]");
   });
 
   test("shortcodes of other plugins go on working where the owner wants that", () => {
@@ -773,6 +777,11 @@ describe("on a real WordPress", { skip }, () => {
     };
     const [error, soFar] = await importFrom({ source: "field:view_count" });
     network.answer = undefined;
+    // With another prefix it would begin anew.
+    const broken = (prefix) => Object.keys(wp.php(`add_filter('option_tally_views_settings', function ($set) { return ['prefix' => '${prefix}'] + $set; });
+      return (object) Tally_Views\\broken_imports();`));
+    assert.deepEqual(broken(""), ["field:view_count"]);
+    assert.deepEqual(broken("other/"), []);
     assert.match(error, /^The import failed: /);
     assert.match(soFar, /^Posts imported: 5,000\..*Import again to continue\. Nothing is counted twice\.$/);
     network.requests.length = 0;
@@ -854,6 +863,17 @@ describe("on a real WordPress", { skip }, () => {
 
   test("what would stay in posts is taken out before the plugin is deleted", async () => {
     const LOAD = "require_once WP_PLUGIN_DIR . '/tally-views/includes/clean.php';";
+    // An event handler would remain of the first one, if all between its brackets were removed.
+    const attributes = [
+      "<a title='[tally_top '>a</a> <a title=\"]' style='position:fixed;inset:0' onmouseover='alert(1)' x='\">b</a> <a title='end'>c</a>",
+      "<a title='[tally_top ' class=\"] ' onmouseover=alert(1) \">y</a>",
+    ];
+    const hostile = wp.php(`global $wpdb;
+      return array_map(function ($text) use ($wpdb) {
+        $id = wp_insert_post(['post_title' => 'Attributes', 'post_status' => 'draft']);
+        $wpdb->update($wpdb->posts, ['post_content' => $text], ['ID' => $id]);
+        return $id;
+      }, json_decode(base64_decode('${Buffer.from(JSON.stringify(attributes)).toString("base64")}')));`);
     await settings(owner);
     const before = wp.php(`return get_post(${posts.blocks})->post_content;`);
     assert.match(before, /tally-views/);
@@ -862,6 +882,8 @@ describe("on a real WordPress", { skip }, () => {
     assert.match(wp.php(`return get_post(${posts.blocks})->post_content;`), /^<!-- wp:paragraph -->\s*<p>Text<\/p>\s*<!-- \/wp:paragraph -->\s*$/);
     assert.equal(wp.php(`return get_post(${posts.shown})->post_content;`), "");
     assert.match(await owner.textContent("#tally-views-clean + p"), /No post contains/);
+    assert.deepEqual(wp.php(`return array_map(function ($id) { return get_post($id)->post_content; }, ${JSON.stringify(hostile)});`), attributes);
+    wp.php(`foreach (${JSON.stringify(hostile)} as $id) wp_delete_post($id, true);`);
     const clean = (text) => wp.php(`${LOAD} return Tally_Views\\cleaned('${text}');`);
     assert.equal(clean('a [tally_views post="1" label=yes] b [tally_top][tally_viewsx] [gallery]'), "a  b [tally_viewsx] [gallery]");
     assert.equal(clean('<!-- wp:shortcode -->[tally_top limit="3"]<!-- /wp:shortcode --><!-- wp:tally-views/top {"style":{"color":{}}} /-->x'), "x");
