@@ -628,6 +628,10 @@ describe("on a real WordPress", { skip }, () => {
     assert.equal(config.requests.view, `http://127.0.0.1:${network.port}/views/${posts.plain}.gif`);
     assert.deepEqual(config.transport, { beacon: false, xhrpost: false, image: true });
     for (const post of [posts.locked, posts.draft]) assert.deepEqual(await entries("amp_analytics_entries", post), [], post);
+    // An editor is not counted here either.
+    const as = (user) => wp.put("amp-as.php", `<?php require __DIR__ . '/wp-load.php'; wp_set_current_user(get_user_by('login', '${user}')->ID); wp(); echo json_encode(apply_filters('amp_analytics_entries', []));`);
+    as(EDITOR.user);
+    assert.equal((await request(wp.local, `/amp-as.php?p=${posts.plain}`, { headers: { Host: wp.host } })).body, "[]");
   });
 
   test("shortcodes of other plugins go on working where the owner wants that", () => {
@@ -774,6 +778,11 @@ describe("on a real WordPress", { skip }, () => {
     };
     const [error, soFar] = await importFrom({ source: "field:view_count" });
     network.answer = undefined;
+    // With another prefix it would begin anew.
+    const broken = (prefix) => Object.keys(wp.php(`add_filter('option_tally_views_settings', function ($set) { return ['prefix' => '${prefix}'] + $set; });
+      return (object) Tally_Views\\broken_imports();`));
+    assert.deepEqual(broken(""), ["field:view_count"]);
+    assert.deepEqual(broken("other/"), []);
     assert.match(error, /^The import failed: /);
     assert.match(soFar, /^Posts imported: 5,000\..*Import again to continue\. Nothing is counted twice\.$/);
     network.requests.length = 0;
@@ -855,6 +864,17 @@ describe("on a real WordPress", { skip }, () => {
 
   test("what would stay in posts is taken out before the plugin is deleted", async () => {
     const LOAD = "require_once WP_PLUGIN_DIR . '/tally-views/includes/clean.php';";
+    // An event handler would remain of the first one, if all between its brackets were removed.
+    const attributes = [
+      "<a title='[tally_top '>a</a> <a title=\"]' style='position:fixed;inset:0' onmouseover='alert(1)' x='\">b</a> <a title='end'>c</a>",
+      "<a title='[tally_top ' class=\"] ' onmouseover=alert(1) \">y</a>",
+    ];
+    const hostile = wp.php(`global $wpdb;
+      return array_map(function ($text) use ($wpdb) {
+        $id = wp_insert_post(['post_title' => 'Attributes', 'post_status' => 'draft']);
+        $wpdb->update($wpdb->posts, ['post_content' => $text], ['ID' => $id]);
+        return $id;
+      }, json_decode(base64_decode('${Buffer.from(JSON.stringify(attributes)).toString("base64")}')));`);
     await settings(owner);
     const before = wp.php(`return get_post(${posts.blocks})->post_content;`);
     assert.match(before, /tally-views/);
@@ -863,6 +883,8 @@ describe("on a real WordPress", { skip }, () => {
     assert.match(wp.php(`return get_post(${posts.blocks})->post_content;`), /^<!-- wp:paragraph -->\s*<p>Text<\/p>\s*<!-- \/wp:paragraph -->\s*$/);
     assert.equal(wp.php(`return get_post(${posts.shown})->post_content;`), "");
     assert.match(await owner.textContent("#tally-views-clean + p"), /No post contains/);
+    assert.deepEqual(wp.php(`return array_map(function ($id) { return get_post($id)->post_content; }, ${JSON.stringify(hostile)});`), attributes);
+    wp.php(`foreach (${JSON.stringify(hostile)} as $id) wp_delete_post($id, true);`);
     const clean = (text) => wp.php(`${LOAD} return Tally_Views\\cleaned('${text}');`);
     assert.equal(clean('a [tally_views post="1" label=yes] b [tally_top][tally_viewsx] [gallery]'), "a  b [tally_viewsx] [gallery]");
     assert.equal(clean('<!-- wp:shortcode -->[tally_top limit="3"]<!-- /wp:shortcode --><!-- wp:tally-views/top {"style":{"color":{}}} /-->x'), "x");
@@ -911,6 +933,31 @@ describe("on a real WordPress", { skip }, () => {
     assert.deepEqual(await commands("import none"), ["Error: Choose what to import."]);
     await answering(null, async () => assert.match((await commands("status"))[1], /^Error: The connection to the Worker was interrupted/));
     forget();
+  });
+
+  test("no post says where a list comes from", async () => {
+    const evil = '<div data-tally-until="0" data-tally-list="https://evil.example/x.json">x</div>';
+    const route = '<div data-tally-until="0" data-tally-list="rest_route=/wp/v2/posts&amp;_jsonp=x&amp;limit=2">y</div>';
+    const post = wp.php(`
+      wp_set_current_user(wp_insert_user(['user_login' => 'author', 'user_pass' => 'x', 'role' => 'author']));
+      return wp_insert_post(['post_title' => 'Evil', 'post_content' => '[tally_top]${evil}${route}', 'post_status' => 'publish']);`);
+    // WordPress lets an author write that.
+    assert.equal(wp.php(`return get_post(${post})->post_content;`), `[tally_top]${evil}${route}`);
+    const reader = await visitor();
+    const headers = { "Access-Control-Allow-Origin": "*" };
+    await reader.route("https://evil.example/**", (route) => route.fulfill({ headers, json: { html: '<img src="x" onerror="alert(3)">' } }));
+    // It is not this view that is of interest.
+    await reader.route(`http://127.0.0.1:${network.port}/views/**`, (route) => route.abort());
+    const fetched = [];
+    reader.on("request", (request) => request.resourceType() === "fetch" && !request.url().includes("/views") && fetched.push(request.url()));
+    await view(reader, post);
+    await reader.waitForFunction(() => document.querySelector("article div img") || [...document.querySelectorAll("article div")].every((list) => list.querySelector("li")));
+    await reader.waitForLoadState("networkidle");
+    assert.equal(await reader.locator("article div img").count(), 0);
+    const api = `${wp.url}/index.php?rest_route=/tally-views/v1/top`;
+    assert.deepEqual(fetched.map(decodeURIComponent), [api, `${api}&limit=2`]);
+    await reader.context().close();
+    wp.php(`require_once ABSPATH . 'wp-admin/includes/user.php'; wp_delete_post(${post}, true); wp_delete_user(get_user_by('login', 'author')->ID);`);
   });
 
   test("in a network each site has its own numbers", async () => {

@@ -32,7 +32,8 @@ function is_amp() {
 function add_amp_entry( $entries ) {
 	$entries = (array) $entries;
 	$post    = '' === worker() ? 0 : viewed_post();
-	if ( ! $post || 'never' === count_mode( $post ) ) {
+	// No cookie of ours reaches the picture. Caches keep no page of a user who is logged in.
+	if ( ! $post || 'never' === count_mode( $post ) || ! is_counted_user( wp_get_current_user() ) ) {
 		return $entries;
 	}
 	$config = array(

@@ -16,7 +16,7 @@ const CLEAN_BATCH = 50;
 add_action( 'admin_post_tally_views_clean', __NAMESPACE__ . '\clean_sent' );
 
 /**
- * The posts that hold a shortcode or a block of the plugin.
+ * The posts that hold a shortcode or a block of the plugin, and change when they are cleaned.
  *
  * @param int $limit The most posts.
  * @return int[] IDs.
@@ -27,20 +27,41 @@ function posts_to_clean( $limit ) {
 	foreach ( array( '[tally_views', '[tally_top', '<!-- wp:tally-views/' ) as $text ) {
 		$places[] = $wpdb->prepare( 'post_content LIKE %s', '%' . $wpdb->esc_like( $text ) . '%' );
 	}
-	// phpcs:ignore WordPress.DB -- prepared above; WP_Query cannot search for markup.
-	return array_map( 'intval', $wpdb->get_col( "SELECT ID FROM $wpdb->posts WHERE post_type <> 'revision' AND post_status <> 'auto-draft' AND (" . implode( ' OR ', $places ) . ') ORDER BY ID LIMIT ' . (int) $limit ) );
+	$found  = array();
+	$cursor = 0;
+	do {
+		// phpcs:ignore WordPress.DB -- prepared above; WP_Query cannot search for markup.
+		$rows = $wpdb->get_results( "SELECT ID, post_content FROM $wpdb->posts WHERE ID > $cursor AND post_type <> 'revision' AND post_status <> 'auto-draft' AND (" . implode( ' OR ', $places ) . ') ORDER BY ID LIMIT ' . CLEAN_BATCH );
+		foreach ( $rows as $row ) {
+			$cursor = (int) $row->ID;
+			if ( cleaned( $row->post_content ) !== $row->post_content ) {
+				$found[] = $cursor;
+			}
+		}
+	} while ( CLEAN_BATCH === count( $rows ) && count( $found ) < $limit );
+	return array_slice( $found, 0, $limit );
 }
 
 /**
- * A text without the plugin's shortcodes and blocks.
+ * A text without the plugin's shortcodes and blocks. What stands in a tag or a comment stays: a shortcode that
+ * begins in one attribute and ends in another would leave other attributes behind.
  *
  * @param string $content The text.
  * @return string
  */
 function cleaned( $content ) {
-	$content = preg_replace( '#<!-- wp:shortcode -->\s*\[tally_(?:views|top)(?:\s[^\]]*)?\]\s*<!-- /wp:shortcode -->\s*#', '', $content );
-	$content = preg_replace( '#<!-- wp:tally-views/(?:views|top) (?:\{.*?\} )?/-->\s*#s', '', $content );
-	return preg_replace( '#\[tally_(?:views|top)(?:\s[^\]]*)?/?\]#', '', $content );
+	$blocks = array(
+		'#<!-- wp:shortcode -->\s*\[tally_(?:views|top)(?:\s[^\]<>]*)?\]\s*<!-- /wp:shortcode -->\s*#',
+		'#<!-- wp:tally-views/(?:views|top) (?:/|\{(?:[^-]++|-(?!->))*+(?<=\} /))-->\s*#',
+	);
+	$ours   = function () {
+		return array( 'tally_views', 'tally_top' );
+	};
+	add_filter( 'strip_shortcodes_tagnames', $ours, PHP_INT_MAX );
+	$text = strip_shortcodes( (string) preg_replace( $blocks, '', $content ) );
+	remove_filter( 'strip_shortcodes_tagnames', $ours, PHP_INT_MAX );
+	// A text that is too much for PHP's patterns stays as it is.
+	return PREG_NO_ERROR === preg_last_error() ? $text : $content;
 }
 
 /**
@@ -51,6 +72,9 @@ function clean_sent() {
 	if ( ! is_owner() || ! current_user_can( 'edit_others_posts' ) ) {
 		wp_die( esc_html__( 'Sorry, you are not allowed to do that.', 'tally-views' ), 403 );
 	}
+	// The texts were cleaned for their authors, and only lose shortcodes. A post may become empty.
+	kses_remove_filters();
+	add_filter( 'wp_insert_post_empty_content', '__return_false' );
 	foreach ( posts_to_clean( CLEAN_BATCH ) as $id ) {
 		$post = array(
 			'ID'           => $id,
@@ -58,6 +82,8 @@ function clean_sent() {
 		);
 		wp_update_post( wp_slash( $post ) );
 	}
+	remove_filter( 'wp_insert_post_empty_content', '__return_false' );
+	kses_init();
 	wp_safe_redirect( page_url() . '#tally-views-clean' );
 	exit;
 }

@@ -3,7 +3,7 @@
  * An import, step by step: a part is read from a source (sources.php) and sent to the Worker, which keeps the
  * greater number, so that importing twice changes nothing. The Worker's ADMIN_TOKEN comes with each step
  * and is kept nowhere. How far an import has come is kept in the option `tally_views_imports`, by source, so
- * that one which has broken off goes on.
+ * that one which has broken off goes on; with another Worker or prefix it begins anew.
  *
  * @package Tally_Views
  */
@@ -61,7 +61,7 @@ function rest_import( $request ) {
  * @return array|\WP_Error As import_part(); `from`, how many posts came before where it goes on.
  */
 function import_step( $source, $token, $restart = false ) {
-	$imports = get_option( IMPORTS, array() );
+	$imports = broken_imports();
 	$before  = isset( $imports[ $source ] ) && ! $restart ? $imports[ $source ] : array(
 		'cursor' => '0',
 		'posts'  => 0,
@@ -78,8 +78,31 @@ function import_step( $source, $token, $restart = false ) {
 			'posts'  => $before['posts'] + $outcome['posts'],
 		);
 	}
-	update_option( IMPORTS, $imports, false );
+	$kept = array(
+		'to'      => import_target(),
+		'sources' => $imports,
+	);
+	update_option( IMPORTS, $kept, false );
 	return $outcome + array( 'from' => $before['posts'] );
+}
+
+/**
+ * The imports to this Worker that have broken off.
+ *
+ * @return array[] By source: where it goes on as `cursor`, and how many `posts` came before.
+ */
+function broken_imports() {
+	$kept = get_option( IMPORTS, array() );
+	return isset( $kept['to'] ) && import_target() === $kept['to'] ? $kept['sources'] : array();
+}
+
+/**
+ * Where an import goes.
+ *
+ * @return string
+ */
+function import_target() {
+	return worker() . ' ' . prefix();
 }
 
 /**

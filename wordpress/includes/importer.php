@@ -78,7 +78,7 @@ function print_import_form() {
  */
 function print_sources() {
 	$checked = true;
-	$imports = get_option( IMPORTS, array() );
+	$imports = broken_imports();
 	echo '<fieldset><legend class="screen-reader-text">' . esc_html__( 'Import from', 'tally-views' ) . '</legend>';
 	foreach ( find_sources() as $name => $source ) {
 		$posts = $source['posts'];

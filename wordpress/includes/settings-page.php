@@ -179,7 +179,10 @@ function print_page() {
 	?>
 	<div class="wrap">
 		<h1><?php echo esc_html( get_admin_page_title() ); ?></h1>
-		<?php print_unset_notice(); ?>
+		<?php
+		print_unset_notice();
+		print_permalinks_notice();
+		?>
 		<form action="options.php" method="post">
 			<?php
 			settings_fields( PAGE );
@@ -204,6 +207,15 @@ function print_page() {
 function print_unset_notice() {
 	if ( '' === worker() ) {
 		print_notice( 'warning', __( 'Nothing is counted yet. Enter your Worker’s address, which `npm run deploy` printed.', 'tally-views' ) );
+	}
+}
+
+/**
+ * Warns of permalinks that are all of one path: with `SITE_URL`, the Worker looks for a new post at its path.
+ */
+function print_permalinks_notice() {
+	if ( '' !== worker() && '' === get_option( 'permalink_structure' ) ) {
+		print_notice( 'warning', __( 'Your permalinks are plain. If your Worker has SITE_URL set, it does not count new posts. Choose another structure under Settings → Permalinks.', 'tally-views' ) );
 	}
 }
 

@@ -11,6 +11,8 @@ namespace Tally_Views;
 
 defined( 'ABSPATH' ) || exit;
 
+const LISTS_SCRIPT = 'tally-views-lists';
+
 add_shortcode( 'tally_top', __NAMESPACE__ . '\top_shortcode' );
 add_action( 'widgets_init', __NAMESPACE__ . '\register_top_widget' );
 
@@ -112,14 +114,26 @@ function top_html( $given ) {
 		return '<p class="tally-top-empty">' . esc_html__( 'No posts have been viewed yet.', 'tally-views' ) . '</p>';
 	}
 	wp_enqueue_style( STYLE );
-	wp_enqueue_script( 'tally-views-lists', plugins_url( 'assets/lists.js', MAIN ), array(), version(), true );
+	enqueue_lists_script();
 	return sprintf(
 		'<ol class="tally-top"%s data-tally-until="%d" data-tally-list="%s">%s</ol>',
 		'' === $items ? ' hidden' : '',
 		fresh_until( $kept ),
-		esc_url( add_query_arg( array_map( 'rawurlencode', array_map( 'strval', array_diff_assoc( $options, top_defaults() ) ) ), rest_url( API . '/top' ) ) ),
+		esc_attr( http_build_query( array_map( 'strval', array_diff_assoc( $options, top_defaults() ) ), '', '&' ) ),
 		$items
 	);
+}
+
+/**
+ * Loads the script that fetches newer lists. Only here does it learn from where: authors may write its
+ * attributes into their posts, and it trusts the HTML that it gets.
+ */
+function enqueue_lists_script() {
+	if ( wp_script_is( LISTS_SCRIPT ) ) {
+		return;
+	}
+	wp_enqueue_script( LISTS_SCRIPT, plugins_url( 'assets/lists.js', MAIN ), array(), version(), true );
+	wp_add_inline_script( LISTS_SCRIPT, 'var tallyViewsLists = ' . wp_json_encode( rest_url( API . '/top' ), JSON_HEX_TAG ) . ';', 'before' );
 }
 
 /**
