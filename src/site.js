@@ -12,6 +12,10 @@ const PATIENCE = 8000;
 const PATIENCE_WITH_SITE = 5000;
 /** How long the ledger is left alone while another isolate reads the page. */
 const PAUSE = 100;
+/** The same for its front page, which tells whether a page alone cannot be read. */
+const PATIENCE_WITH_FRONT = 2000;
+/** Statuses of a page that cannot be read, as src/verify/page.rs knows them; 0 for no answer. */
+const FAILED = /^(0|401|403|408|429|5..)$/;
 const MOST_BYTES = 1 << 20;
 const MOST_REDIRECTS = 5;
 /** As many searches are on their way at once. */
@@ -106,7 +110,7 @@ async function find(stubOf, name, post, address, network, env) {
 
 /** Reads a page, and tells the ledger what it says; the same, and whether the ledger knows the post then. */
 async function judge(stubOf, name, post, address, env) {
-  const page = await read(address, (href) => ask((rust) => rust.is_of_site(href, env)));
+  const page = await read(address, (href) => ask((rust) => rust.front_of(href, env)));
   const verdict = ask((rust) => rust.judge(post, page, env));
   const known = await owner(stubOf, name, (ledger) => ledger.judged(post, address, verdict));
   return { known, verdict };
@@ -123,27 +127,36 @@ async function owner(stubOf, name, ask) {
 }
 
 /** Reads a page: the texts that `Page::read` in src/verify/page.rs takes. */
-async function read(address, isOfSite) {
-  const page = { address, status: 0, isLate: false, type: "", base: "", canonical: "", ogTitle: "", title: "", tags: [] };
+async function read(address, frontOf) {
+  const page = await readOne(address, PATIENCE_WITH_SITE, frontOf);
+  if (FAILED.test(page.status)) {
+    const front = frontOf(page.address);
+    page.isSiteUp = front !== undefined && front !== page.address && (await readOne(front, PATIENCE_WITH_FRONT, frontOf)).status === 200;
+  }
+  const { tags, ...texts } = page;
+  return [...Object.values(texts), ...tags.flat()].map(String);
+}
+
+async function readOne(address, patience, frontOf) {
+  const page = { address, status: 0, isLate: false, isSiteUp: false, type: "", base: "", canonical: "", ogTitle: "", title: "", tags: [] };
   const end = new AbortController();
   const { promise: late, reject } = Promise.withResolvers();
   const timer = setTimeout(() => {
     page.isLate = true;
     end.abort();
     reject();
-  }, PATIENCE_WITH_SITE);
+  }, patience);
   try {
-    await Promise.race([collect(page, isOfSite, end.signal), late]);
+    await Promise.race([collect(page, frontOf, end.signal), late]);
   } catch {
     page.status = 0;
     end.abort();
   }
   clearTimeout(timer);
-  const { tags, ...texts } = page;
-  return [...Object.values(texts), ...tags.flat()].map(String);
+  return page;
 }
 
-async function collect(page, isOfSite, signal) {
+async function collect(page, frontOf, signal) {
   const headers = { "User-Agent": AGENT, Accept: "text/html" };
   for (let redirects = 0; ; redirects++) {
     const response = await fetch(page.address, { headers, signal, redirect: "manual", cache: "no-store" });
@@ -154,7 +167,7 @@ async function collect(page, isOfSite, signal) {
     const to = response.headers.get("Location");
     if (page.status < 300 || page.status > 399 || to === null || redirects === MOST_REDIRECTS) return;
     const next = URL.parse(to, page.address)?.href.split("#")[0];
-    if (next === undefined || !isOfSite(next)) return;
+    if (next === undefined || frontOf(next) === undefined) return;
     page.address = next;
   }
 }

@@ -250,6 +250,20 @@ describe("while the site cannot be read", () => {
     });
   }
 
+  test("a page that alone cannot be read proves nothing, and hides nothing", async () => {
+    alone = await start();
+    blog.pages.set("/", page({}));
+    blog.pages.set("/.htaccess", status(403));
+    blog.pages.set("/hangs", () => {});
+    for (const at of ["/.htaccess", "/hangs"]) assert.deepEqual((await ping("/new", to({ at }))).told, UNKNOWN("/new"), at);
+    blog.pages.delete("/");
+    blog.pages.set("/new", page({}));
+    assert.equal((await ping("/new", to())).told.views, 1);
+    const { site } = await until(() => stats(alone), ({ views }) => views === 1);
+    assert.deepEqual([site.waiting, site.unreadable], [0, undefined]);
+    await alone.stop();
+  });
+
   test("slow: a ping waits no longer than ten seconds, and counts", async () => {
     alone = await start();
     blog.pages.set("/slow", () => {});

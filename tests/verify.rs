@@ -6,6 +6,7 @@ use tally::base::id::PostId;
 use tally::base::settings::Settings;
 use tally::base::site::Site;
 use tally::base::time::Time;
+use tally::http::visit::allowed;
 use tally::verify::address::{address, lengthen, shorten};
 use tally::verify::memory::{Memory, UNREAL};
 use tally::verify::pace::{NEW_POSTS, Pace};
@@ -120,10 +121,19 @@ fn site_url_is_a_list_and_its_pages_may_count() {
     );
     assert_eq!(two.origins, ["https://blog.example", "https://you.example"]);
     assert!(refused.is_empty());
-    let (none, refused) = settings("https://blog.example, nonsense");
-    assert!(none.sites.is_empty() && none.origins.is_empty());
+    // What is wrong opens nothing.
+    let (one, refused) = settings("nonsense, https://blog.example");
+    assert_eq!(one.sites, sites(BLOG));
+    assert_eq!(one.origins, [BLOG]);
     assert_eq!(refused, ["SITE_URL"]);
-    assert_eq!(settings(&"https://a.example ".repeat(17)).1, ["SITE_URL"]);
+    let (none, refused) = settings("blog.example");
+    assert!(none.sites.is_empty() && none.opens().is_none());
+    for origin in ["", "null", "blog.example", BLOG] {
+        assert!(!allowed(origin, &none.origins), "{origin}");
+    }
+    assert_eq!(refused, ["SITE_URL"]);
+    let (most, refused) = settings(&"https://a.example ".repeat(17));
+    assert_eq!((most.sites.len(), &*refused[0]), (16, "SITE_URL"));
     assert_eq!(settings("").0, Settings::default());
 }
 
@@ -366,6 +376,8 @@ fn what_does_not_prove_a_post() {
     );
     let late = with(&|page| (page.status, page.is_late) = (0, true));
     assert_eq!(late, Verdict::Unreachable(Why::Timeout));
+    let alone = with(&|page| (page.status, page.is_site_up) = (403, true));
+    assert_eq!(alone, not(NotReal::Unreadable(Why::Status(403))));
 }
 
 #[test]

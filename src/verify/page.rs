@@ -12,7 +12,7 @@ use crate::verify::text::{decode, title};
 use crate::verify::verdict::{NotReal, Verdict, Why};
 
 /// The most bytes of an address that is kept.
-const MAX_ADDRESS_BYTES: usize = 512;
+pub const MAX_ADDRESS_BYTES: usize = 512;
 
 /// A page as it was read. Attributes and texts are as they are written.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct Page {
     pub status: u16,
     /// Whether the answer did not come in time.
     pub is_late: bool,
+    /// Whether the site's front page could be read where this page could not.
+    pub is_site_up: bool,
     /// `Content-Type`.
     pub content_type: String,
     /// The address that others are relative to; here and below, empty where there is none.
@@ -62,6 +64,7 @@ impl Page {
             address: next()?,
             status: next()?.parse().ok()?,
             is_late: next()? == "true",
+            is_site_up: next()? == "true",
             content_type: next()?,
             base: next()?,
             canonical: next()?,
@@ -82,12 +85,14 @@ impl Page {
 
     /// Whether the page proves that the site has `post`.
     pub fn judge(&self, sites: &[Site], post: &PostId, resolve: Resolve) -> Verdict {
+        let failed = |why| match self.is_site_up {
+            true => Verdict::NotReal(NotReal::Unreadable(why)),
+            false => Verdict::Unreachable(why),
+        };
         match self.status {
-            0 if self.is_late => return Verdict::Unreachable(Why::Timeout),
-            0 => return Verdict::Unreachable(Why::Network),
-            401 | 403 | 408 | 429 | 500.. => {
-                return Verdict::Unreachable(Why::Status(self.status));
-            }
+            0 if self.is_late => return failed(Why::Timeout),
+            0 => return failed(Why::Network),
+            401 | 403 | 408 | 429 | 500.. => return failed(Why::Status(self.status)),
             300..=399 => return Verdict::NotReal(NotReal::Redirected),
             200 => {}
             _ => return Verdict::NotReal(NotReal::Status(self.status)),

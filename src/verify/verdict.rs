@@ -26,6 +26,8 @@ pub enum NotReal {
     NoAddress,
     /// The site has answered with this status.
     Status(u16),
+    /// The page could not be read, though the site's front page can.
+    Unreadable(Why),
     /// The site has redirected to an address outside of it, or too often.
     Redirected,
     /// The answer is no HTML.
@@ -52,6 +54,10 @@ impl fmt::Display for NotReal {
         match self {
             Self::NoAddress => f.write_str("the post names no path of the site"),
             Self::Status(status) => write!(f, "the site answered with status {status}"),
+            Self::Unreadable(why) => write!(
+                f,
+                "the page could not be read ({why}), though the front page can"
+            ),
             Self::Redirected => f.write_str("the site redirected elsewhere, or too often"),
             Self::NotHtml => f.write_str("the answer is not HTML"),
             Self::NoTag => f.write_str("the page has no script tag of views.js"),
