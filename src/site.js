@@ -138,7 +138,7 @@ async function read(address, frontOf) {
 }
 
 async function readOne(address, patience, frontOf) {
-  const page = { address, status: 0, isLate: false, isSiteUp: false, type: "", base: "", canonical: "", ogTitle: "", title: "", tags: [] };
+  const page = { address, status: 0, isLate: false, isSiteUp: false, type: "", base: "", canonical: "", ogTitle: "", title: "", robots: "", tags: [] };
   const end = new AbortController();
   const { promise: late, reject } = Promise.withResolvers();
   const timer = setTimeout(() => {
@@ -182,13 +182,14 @@ async function collectPage(page, response) {
     .on("base", of("href", (href) => first("base", href)))
     .on("link", of("rel", (rel, link) => /(^|\s)canonical(\s|$)/i.test(rel) && first("canonical", link.getAttribute("href") ?? "")))
     .on('meta[property="og:title"]', of("content", (title) => first("ogTitle", title)))
+    .on('meta[name="robots" i]', of("content", (robots) => page.robots.length < MOST_TITLE && (page.robots += `${robots},`)))
     .on("title", {
       element: () => titles++,
       text: ({ text }) => titles === 1 && page.title.length < MOST_TITLE && (page.title += text),
     })
     .on('script[src*="views"]', of("src", (src, tag) => {
-      const [post, prefix, hash] = ["post", "prefix", "hash"].map((name) => tag.getAttribute(`data-${name}`));
-      if (page.tags.length < MOST_TAGS) page.tags.push([src, post ?? "", prefix ?? "", hash !== null]);
+      const [post, prefix, only, hash, skip] = ["post", "prefix", "only", "hash", "skip"].map((name) => tag.getAttribute(`data-${name}`));
+      if (page.tags.length < MOST_TAGS) page.tags.push([src, post ?? "", prefix ?? "", only ?? "", hash !== null, skip > 0]);
     }));
   const reader = rewriter.transform(response).body.getReader();
   for (let bytes = 0; bytes < MOST_BYTES; ) {

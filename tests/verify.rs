@@ -144,11 +144,11 @@ fn the_page_to_read_is_on_the_site() {
     let found = |path: &str| Some(format!("{BLOG}{path}"));
     assert_eq!(of("/2026/hello", None), found("/2026/hello"));
     assert_eq!(of("/", None), found("/"));
-    assert_eq!(of("/é ?#%\\", None), found("/%C3%A9%20%3F%23%25%5C"));
+    assert_eq!(of("/é ?#%2f", None), found("/%C3%A9%20%3F%23%252f"));
     assert_eq!(of("142", Some("/2026/hello/")), found("/2026/hello/"));
     assert_eq!(
-        of("142", Some("/caf%C3%A9/@you/a%2fb")),
-        found("/caf%C3%A9/@you/a%2fb")
+        of("142", Some("/caf%C3%A9/@you/a%20b")),
+        found("/caf%C3%A9/@you/a%20b")
     );
     assert_eq!(of("142", None), None);
     for at in [
@@ -174,10 +174,24 @@ fn the_page_to_read_is_on_the_site() {
         "/a\n",
         "/\t/evil",
         "/\0",
+        "/a//b",
+        "/a//",
+        "/a%2fb",
+        "/a%2F..%2Fb",
+        "/a%5cb",
+        "/a%5C",
+        "/%00",
     ] {
         assert_eq!(of("142", Some(at)), None, "{at:?}");
     }
-    for id in ["//evil.example", "/a/../b", "/./a", "/a/.."] {
+    for id in [
+        "//evil.example",
+        "/a/../b",
+        "/./a",
+        "/a/..",
+        "/a\\b",
+        "/a//b",
+    ] {
         assert_eq!(of(id, None), None, "{id}");
     }
     let long = |length: usize| format!("/{}", "a".repeat(length));
@@ -291,6 +305,47 @@ fn a_page_names_a_post_as_its_script_does() {
         page.canonical = "hi".to_owned();
     });
     assert_eq!(judge(&based, "/base/hi"), real("Hello", "/base/hi"));
+    // A tag that does not count names nothing.
+    let skips = with(&|page| page.scripts[0].skips = true);
+    assert_eq!(judge(&skips, "/2026/hello"), OTHER);
+    for (only, names) in [
+        ("/2026/*", true),
+        ("/about /2026/hello", true),
+        ("*hello", true),
+        ("/*6/*l*o", true),
+        ("*", true),
+        ("/2026/*  ", true),
+        ("/2026/", false),
+        ("/2026/hello/", false),
+        ("/posts/* /about", false),
+        ("/2026/hello*hello", false),
+        ("/20.6/hello", false),
+        (" ", false),
+    ] {
+        let only_some = with(&|page| {
+            page.scripts[0].only = only.to_owned();
+            page.scripts[0].prefix = "fr".to_owned();
+        });
+        let said = judge(&only_some, "fr/2026/hello");
+        assert_eq!(said == here, names, "{only:?}");
+    }
+    let hash = with(&|page| {
+        page.scripts[0].has_hash = true;
+        page.scripts[0].only = "/any/*".to_owned();
+    });
+    assert_eq!(judge(&hash, "/any/thing"), here);
+    assert_eq!(judge(&hash, "/other"), OTHER);
+    let many = "a*".repeat(500_000);
+    let worst = with(&|page| {
+        page.scripts = vec![
+            Script {
+                only: many.clone(),
+                ..tag()
+            };
+            20
+        ]
+    });
+    assert_eq!(judge(&worst, "/2026/hello"), OTHER);
     // Of several tags any may be the one that counts.
     let two = with(&|page| {
         let first = Script {
@@ -344,6 +399,17 @@ fn what_does_not_prove_a_post() {
     assert_eq!(
         with(&|page| page.content_type.clear()),
         not(NotReal::NotHtml)
+    );
+    for robots in ["noindex", "follow, NoIndex", "none,", "noindex&#44;follow"] {
+        assert_eq!(
+            with(&|page| page.robots = robots.to_owned()),
+            not(NotReal::NoIndex),
+            "{robots}"
+        );
+    }
+    assert_eq!(
+        with(&|page| page.robots = "index, follow, max-image-preview:none,".to_owned()),
+        real("Hello", "/a")
     );
     for status in [404, 410, 400, 204, 206] {
         assert_eq!(
@@ -435,6 +501,8 @@ fn an_address_is_kept_with_the_site() {
         "https://blog.example",
         "https://blog.example@evil/",
         "http://blog.example/a",
+        "https://blog.example/a//b",
+        "https://blog.example/a%2Fb?c",
     ] {
         assert_eq!(shorten(&two, whole), None, "{whole}");
     }

@@ -32,6 +32,8 @@ pub enum NotReal {
     Redirected,
     /// The answer is no HTML.
     NotHtml,
+    /// The page is not for search engines, as the results of a search are, which have every word in their address.
+    NoIndex,
     /// The page has no tag of views.js.
     NoTag,
     /// The page's tag names another post.
@@ -60,6 +62,7 @@ impl fmt::Display for NotReal {
             ),
             Self::Redirected => f.write_str("the site redirected elsewhere, or too often"),
             Self::NotHtml => f.write_str("the answer is not HTML"),
+            Self::NoIndex => f.write_str("the page is marked noindex"),
             Self::NoTag => f.write_str("the page has no script tag of views.js"),
             Self::OtherPost => f.write_str("the page's script tag names another post"),
         }
