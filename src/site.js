@@ -30,6 +30,9 @@ const YOURS = 0;
 const WAIT = 1;
 const UNREAL = 3;
 
+/** The sentence of `Error::TooManyAtOnce`: nothing was counted, and may be sent again. */
+const TOO_MANY = "Too many new posts at once; wait a minute";
+
 const searches = new Map();
 
 /**
@@ -47,7 +50,7 @@ export function verified(stubOf, name, request, env, context) {
 export function check(stubOf, name, post, page, request, env, context) {
   try {
     const address = page ?? ask((rust) => rust.page_of(request, env))[1];
-    if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+    if (address !== undefined) searchFor(post, address, context, async () => (await judge(stubOf, name, post, address, env)).known);
   } catch (cause) {
     // The ping has counted.
     console.error("site:", cause);
@@ -80,7 +83,7 @@ function searchFor(post, address, context, begin) {
   let search = searches.get(key);
   if (search === undefined || Math.abs(now - search.begun) > PATIENCE) {
     for (const [key, { begun }] of searches) if (Math.abs(now - begun) > PATIENCE) searches.delete(key);
-    if (searches.size >= MOST_SEARCHES) return Promise.resolve(new Error("too many posts are being verified"));
+    if (searches.size >= MOST_SEARCHES) return Promise.resolve(new Error(TOO_MANY));
     const found = begin()
       .catch((cause) => (cause instanceof Error ? cause : new Error(`${cause}`)))
       .finally(() => searches.get(key) === search && searches.delete(key));
@@ -88,7 +91,7 @@ function searchFor(post, address, context, begin) {
     context.waitUntil(found);
   }
   const { promise, resolve } = Promise.withResolvers();
-  const timer = setTimeout(resolve, PATIENCE, new Error(`the site was not read within ${PATIENCE} ms`));
+  const timer = setTimeout(resolve, PATIENCE, new Error(TOO_MANY));
   search.found.then((found) => {
     clearTimeout(timer);
     resolve(found);
@@ -101,7 +104,7 @@ async function find(stubOf, name, post, address, network, env) {
   const end = Date.now() + PATIENCE;
   let claim;
   while (WAIT === (claim = await owner(stubOf, name, (ledger) => ledger.claim(post, address, network)))) {
-    if (Date.now() > end) throw new Error("the site was not read in time");
+    if (Date.now() > end) throw new Error(TOO_MANY);
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
   if (claim === YOURS) return (await judge(stubOf, name, post, address, env)).known;

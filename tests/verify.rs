@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+use tally::base::error::Error;
 use tally::base::id::PostId;
 use tally::base::settings::Settings;
 use tally::base::site::Site;
@@ -73,6 +74,12 @@ fn real(title: &str, path: &str) -> Verdict {
 }
 
 const OTHER: Verdict = Verdict::NotReal(NotReal::OtherPost);
+
+#[test]
+fn too_many_searches_are_told_as_too_many_posts() {
+    let told = format!("TOO_MANY = {:?};", Error::TooManyAtOnce.to_string());
+    assert!(include_str!("../src/site.js").contains(&told), "{told}");
+}
 
 #[test]
 fn a_site_is_an_origin_with_a_path() {
