@@ -12,6 +12,10 @@ const PATIENCE = 8000;
 const PATIENCE_WITH_SITE = 5000;
 /** How long the ledger is left alone while another isolate reads the page. */
 const PAUSE = 100;
+/** The same for its front page, which tells whether a page alone cannot be read. */
+const PATIENCE_WITH_FRONT = 2000;
+/** Statuses of a page that cannot be read, as src/verify/page.rs knows them; 0 for no answer. */
+const FAILED = /^(0|401|403|408|429|5..)$/;
 const MOST_BYTES = 1 << 20;
 const MOST_REDIRECTS = 5;
 /** As many searches are on their way at once. */
@@ -25,6 +29,9 @@ const AGENT = "Mozilla/5.0 (compatible; Tally; reads the title of a post that is
 const YOURS = 0;
 const WAIT = 1;
 const UNREAL = 3;
+
+/** The sentence of `Error::TooManyAtOnce`: nothing was counted, and may be sent again. */
+const TOO_MANY = "Too many new posts at once; wait a minute";
 
 const searches = new Map();
 
@@ -43,7 +50,7 @@ export function verified(stubOf, name, request, env, context) {
 export function check(stubOf, name, post, page, request, env, context) {
   try {
     const address = page ?? ask((rust) => rust.page_of(request, env))[1];
-    if (address !== undefined) searchFor(post, address, context, () => judge(stubOf, name, post, address, env));
+    if (address !== undefined) searchFor(post, address, context, async () => (await judge(stubOf, name, post, address, env)).known);
   } catch (cause) {
     // The ping has counted.
     console.error("site:", cause);
@@ -76,7 +83,7 @@ function searchFor(post, address, context, begin) {
   let search = searches.get(key);
   if (search === undefined || Math.abs(now - search.begun) > PATIENCE) {
     for (const [key, { begun }] of searches) if (Math.abs(now - begun) > PATIENCE) searches.delete(key);
-    if (searches.size >= MOST_SEARCHES) return Promise.resolve(new Error("too many posts are being verified"));
+    if (searches.size >= MOST_SEARCHES) return Promise.resolve(new Error(TOO_MANY));
     const found = begin()
       .catch((cause) => (cause instanceof Error ? cause : new Error(`${cause}`)))
       .finally(() => searches.get(key) === search && searches.delete(key));
@@ -84,7 +91,7 @@ function searchFor(post, address, context, begin) {
     context.waitUntil(found);
   }
   const { promise, resolve } = Promise.withResolvers();
-  const timer = setTimeout(resolve, PATIENCE, new Error(`the site was not read within ${PATIENCE} ms`));
+  const timer = setTimeout(resolve, PATIENCE, new Error(TOO_MANY));
   search.found.then((found) => {
     clearTimeout(timer);
     resolve(found);
@@ -97,7 +104,7 @@ async function find(stubOf, name, post, address, network, env) {
   const end = Date.now() + PATIENCE;
   let claim;
   while (WAIT === (claim = await owner(stubOf, name, (ledger) => ledger.claim(post, address, network)))) {
-    if (Date.now() > end) throw new Error("the site was not read in time");
+    if (Date.now() > end) throw new Error(TOO_MANY);
     await new Promise((resolve) => setTimeout(resolve, PAUSE));
   }
   if (claim === YOURS) return (await judge(stubOf, name, post, address, env)).known;
@@ -106,7 +113,7 @@ async function find(stubOf, name, post, address, network, env) {
 
 /** Reads a page, and tells the ledger what it says; the same, and whether the ledger knows the post then. */
 async function judge(stubOf, name, post, address, env) {
-  const page = await read(address, (href) => ask((rust) => rust.is_of_site(href, env)));
+  const page = await read(address, (href) => ask((rust) => rust.front_of(href, env)));
   const verdict = ask((rust) => rust.judge(post, page, env));
   const known = await owner(stubOf, name, (ledger) => ledger.judged(post, address, verdict));
   return { known, verdict };
@@ -123,27 +130,36 @@ async function owner(stubOf, name, ask) {
 }
 
 /** Reads a page: the texts that `Page::read` in src/verify/page.rs takes. */
-async function read(address, isOfSite) {
-  const page = { address, status: 0, isLate: false, type: "", base: "", canonical: "", ogTitle: "", title: "", tags: [] };
+async function read(address, frontOf) {
+  const page = await readOne(address, PATIENCE_WITH_SITE, frontOf);
+  if (FAILED.test(page.status)) {
+    const front = frontOf(page.address);
+    page.isSiteUp = front !== undefined && front !== page.address && (await readOne(front, PATIENCE_WITH_FRONT, frontOf)).status === 200;
+  }
+  const { tags, ...texts } = page;
+  return [...Object.values(texts), ...tags.flat()].map(String);
+}
+
+async function readOne(address, patience, frontOf) {
+  const page = { address, status: 0, isLate: false, isSiteUp: false, type: "", base: "", canonical: "", ogTitle: "", title: "", robots: "", tags: [] };
   const end = new AbortController();
   const { promise: late, reject } = Promise.withResolvers();
   const timer = setTimeout(() => {
     page.isLate = true;
     end.abort();
     reject();
-  }, PATIENCE_WITH_SITE);
+  }, patience);
   try {
-    await Promise.race([collect(page, isOfSite, end.signal), late]);
+    await Promise.race([collect(page, frontOf, end.signal), late]);
   } catch {
     page.status = 0;
     end.abort();
   }
   clearTimeout(timer);
-  const { tags, ...texts } = page;
-  return [...Object.values(texts), ...tags.flat()].map(String);
+  return page;
 }
 
-async function collect(page, isOfSite, signal) {
+async function collect(page, frontOf, signal) {
   const headers = { "User-Agent": AGENT, Accept: "text/html" };
   for (let redirects = 0; ; redirects++) {
     const response = await fetch(page.address, { headers, signal, redirect: "manual", cache: "no-store" });
@@ -154,7 +170,7 @@ async function collect(page, isOfSite, signal) {
     const to = response.headers.get("Location");
     if (page.status < 300 || page.status > 399 || to === null || redirects === MOST_REDIRECTS) return;
     const next = URL.parse(to, page.address)?.href.split("#")[0];
-    if (next === undefined || !isOfSite(next)) return;
+    if (next === undefined || frontOf(next) === undefined) return;
     page.address = next;
   }
 }
@@ -169,13 +185,14 @@ async function collectPage(page, response) {
     .on("base", of("href", (href) => first("base", href)))
     .on("link", of("rel", (rel, link) => /(^|\s)canonical(\s|$)/i.test(rel) && first("canonical", link.getAttribute("href") ?? "")))
     .on('meta[property="og:title"]', of("content", (title) => first("ogTitle", title)))
+    .on('meta[name="robots" i]', of("content", (robots) => page.robots.length < MOST_TITLE && (page.robots += `${robots},`)))
     .on("title", {
       element: () => titles++,
       text: ({ text }) => titles === 1 && page.title.length < MOST_TITLE && (page.title += text),
     })
     .on('script[src*="views"]', of("src", (src, tag) => {
-      const [post, prefix, hash] = ["post", "prefix", "hash"].map((name) => tag.getAttribute(`data-${name}`));
-      if (page.tags.length < MOST_TAGS) page.tags.push([src, post ?? "", prefix ?? "", hash !== null]);
+      const [post, prefix, only, hash, skip] = ["post", "prefix", "only", "hash", "skip"].map((name) => tag.getAttribute(`data-${name}`));
+      if (page.tags.length < MOST_TAGS) page.tags.push([src, post ?? "", prefix ?? "", only ?? "", hash !== null, skip > 0]);
     }));
   const reader = rewriter.transform(response).body.getReader();
   for (let bytes = 0; bytes < MOST_BYTES; ) {

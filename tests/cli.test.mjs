@@ -198,6 +198,8 @@ describe("of a Tally", { timeout: 240_000 }, () => {
       [`<!-- ${script} --><template>${script}</template>`, ["script"], /<script async src=/],
       ['<script src="/views.js"></script>', ["loads", "origin"], /address/],
       ['<script src="http://127.0.0.1:9/views.js"></script>', ["loads", "origin"], /address/],
+      [`<script src="${url}/views.js" data-tally="tally.you.workers.dev"></script>`, ["address"], /Write all of it/],
+      [`<script src="${url}/views.js" data-tally="localhost:8787"></script>`, ["address"], /Write all of it/],
       [`<script src="${url}/views.js" data-skip="1"></script>`, ["tag"], /data-skip/],
       [`<script src="${url}/views.js" data-only="/other/*"></script>`, ["tag"], /data-only/],
       [`<script src="${url}/views.js" crossorigin integrity="sha384-${"A".repeat(64)}"></script>`, ["loads"], /integrity="sha384-[^A]/],

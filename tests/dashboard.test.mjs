@@ -612,7 +612,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
       }));
 
     test("what is shown can be had as CSV, in which no cell is a formula", async () => {
-      const listed = [{ post: "=1+1", views: 9, title: '"a",\n@b', url: "https://blog.example/,x" }, { post: "-2", views: 8 }];
+      const listed = [{ post: "=1+1", views: 9, title: '"a",\n@b', url: "https://blog.example/,x" }, { post: "-2", views: 8 }, { post: "x;=1+1;", views: 7 }];
       const prepare = (page) => page.route(/\/top/, (route) => route.fulfill({ json: { period: "week", posts: listed } }));
       await visit("?post=month&period=week", { prepare }, async (page) => {
         const saved = async (id) => {
@@ -624,7 +624,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         const { days } = await read(tally, "/history?post=month");
         const lines = ["day,views", ...days.map(({ day, views }) => `${day},${views}`), ""].join("\r\n");
         assert.deepEqual(await saved("#csv-days"), ["tally-days.csv", `\ufeff${lines}`]);
-        const list = `\ufeffpost,title,url,views\r\n'=1+1,"""a"",\n@b","https://blog.example/,x",9\r\n'-2,,,8\r\n`;
+        const list = `\ufeffpost,title,url,views\r\n'=1+1,"""a"",\n@b","https://blog.example/,x",9\r\n'-2,,,8\r\n"x;'=1+1;",,,7\r\n`;
         assert.deepEqual(await saved("#csv-top"), ["tally-week.csv", list]);
       });
     });

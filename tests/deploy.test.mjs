@@ -67,6 +67,17 @@ describe("a deployment", { timeout: 240_000 }, () => {
     }
   });
 
+  test("of another Worker over the same namespace is refused", async () => {
+    const project = checkout();
+    for (const args of [["--name", "staging"], ["--name=staging"], ["--env", "staging"], ["-e", "staging"]]) {
+      const { status, output } = await tally(project, ["deploy", ...args]);
+      assert.equal(status, 2);
+      assert.match(output, /would deploy another Worker/);
+    }
+    assert.deepEqual(cloud.namespaces, []);
+    assert.equal(cloud.workers.size, 0);
+  });
+
   test("keeps a namespace of another title, and finds one behind many others", async () => {
     const others = Array.from({ length: 230 }, (_, n) => ({ id: `${n}`.padStart(32, "0"), title: `other-${n}` }));
     cloud.namespaces.push(...others, { id: "f".repeat(32), title: "tally-views" });

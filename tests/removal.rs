@@ -13,6 +13,7 @@ use tally::base::time::DAY;
 use tally::books::removal::Removed;
 use tally::model::filter::Filter;
 use tally::model::record::{Period, Record};
+use tally::verify::verdict::{Verdict, Why};
 
 fn filter(prefix: &str, views: Option<u64>) -> Filter {
     let prefix = prefix.to_owned();
@@ -128,6 +129,26 @@ fn the_owner_removes_what_a_filter_takes() {
         let entries = site.entries.keys().map(|id| id.as_str());
         assert!(entries.eq(left.iter().copied()));
     }
+}
+
+/// Posts that wait for the site take none of the others' room.
+#[test]
+fn posts_that_wait_are_removed_where_there_are_no_others() {
+    let mut site = Site::new(vec![]);
+    let settings = site.settings.clone();
+    for n in 0..3 {
+        let down = Verdict::Unreachable(Why::Timeout);
+        let (store, now) = (&site.store, at(site.now));
+        let told = site
+            .tally
+            .judged(store, &post(&format!("/{n}")), "", down, &settings, now);
+        assert_eq!(told, Ok(true));
+        site.ping(&format!("/{n}"), None, None);
+    }
+    let all = filter("/", None);
+    assert_eq!(remove(&mut site, &all, true).0, (3, 3));
+    assert_eq!(remove(&mut site, &all, false).0, (3, 3));
+    assert_eq!(remove(&mut site, &all, true).0, (0, 0));
 }
 
 /// Many posts, of which nearly all go: call by call, each of which does little.

@@ -2,10 +2,12 @@
 
 #![allow(clippy::expect_used, clippy::panic)]
 
+use tally::base::error::Error;
 use tally::base::id::PostId;
 use tally::base::settings::Settings;
 use tally::base::site::Site;
 use tally::base::time::Time;
+use tally::http::visit::allowed;
 use tally::verify::address::{address, lengthen, shorten};
 use tally::verify::memory::{Memory, UNREAL};
 use tally::verify::pace::{NEW_POSTS, Pace};
@@ -74,6 +76,12 @@ fn real(title: &str, path: &str) -> Verdict {
 const OTHER: Verdict = Verdict::NotReal(NotReal::OtherPost);
 
 #[test]
+fn too_many_searches_are_told_as_too_many_posts() {
+    let told = format!("TOO_MANY = {:?};", Error::TooManyAtOnce.to_string());
+    assert!(include_str!("../src/site.js").contains(&told), "{told}");
+}
+
+#[test]
 fn a_site_is_an_origin_with_a_path() {
     for text in [
         "https://Blog.Example",
@@ -120,10 +128,19 @@ fn site_url_is_a_list_and_its_pages_may_count() {
     );
     assert_eq!(two.origins, ["https://blog.example", "https://you.example"]);
     assert!(refused.is_empty());
-    let (none, refused) = settings("https://blog.example, nonsense");
-    assert!(none.sites.is_empty() && none.origins.is_empty());
+    // What is wrong opens nothing.
+    let (one, refused) = settings("nonsense, https://blog.example");
+    assert_eq!(one.sites, sites(BLOG));
+    assert_eq!(one.origins, [BLOG]);
     assert_eq!(refused, ["SITE_URL"]);
-    assert_eq!(settings(&"https://a.example ".repeat(17)).1, ["SITE_URL"]);
+    let (none, refused) = settings("blog.example");
+    assert!(none.sites.is_empty() && none.opens().is_none());
+    for origin in ["", "null", "blog.example", BLOG] {
+        assert!(!allowed(origin, &none.origins), "{origin}");
+    }
+    assert_eq!(refused, ["SITE_URL"]);
+    let (most, refused) = settings(&"https://a.example ".repeat(17));
+    assert_eq!((most.sites.len(), &*refused[0]), (16, "SITE_URL"));
     assert_eq!(settings("").0, Settings::default());
 }
 
@@ -134,11 +151,11 @@ fn the_page_to_read_is_on_the_site() {
     let found = |path: &str| Some(format!("{BLOG}{path}"));
     assert_eq!(of("/2026/hello", None), found("/2026/hello"));
     assert_eq!(of("/", None), found("/"));
-    assert_eq!(of("/é ?#%\\", None), found("/%C3%A9%20%3F%23%25%5C"));
+    assert_eq!(of("/é ?#%2f", None), found("/%C3%A9%20%3F%23%252f"));
     assert_eq!(of("142", Some("/2026/hello/")), found("/2026/hello/"));
     assert_eq!(
-        of("142", Some("/caf%C3%A9/@you/a%2fb")),
-        found("/caf%C3%A9/@you/a%2fb")
+        of("142", Some("/caf%C3%A9/@you/a%20b")),
+        found("/caf%C3%A9/@you/a%20b")
     );
     assert_eq!(of("142", None), None);
     for at in [
@@ -164,10 +181,24 @@ fn the_page_to_read_is_on_the_site() {
         "/a\n",
         "/\t/evil",
         "/\0",
+        "/a//b",
+        "/a//",
+        "/a%2fb",
+        "/a%2F..%2Fb",
+        "/a%5cb",
+        "/a%5C",
+        "/%00",
     ] {
         assert_eq!(of("142", Some(at)), None, "{at:?}");
     }
-    for id in ["//evil.example", "/a/../b", "/./a", "/a/.."] {
+    for id in [
+        "//evil.example",
+        "/a/../b",
+        "/./a",
+        "/a/..",
+        "/a\\b",
+        "/a//b",
+    ] {
         assert_eq!(of(id, None), None, "{id}");
     }
     let long = |length: usize| format!("/{}", "a".repeat(length));
@@ -281,6 +312,47 @@ fn a_page_names_a_post_as_its_script_does() {
         page.canonical = "hi".to_owned();
     });
     assert_eq!(judge(&based, "/base/hi"), real("Hello", "/base/hi"));
+    // A tag that does not count names nothing.
+    let skips = with(&|page| page.scripts[0].skips = true);
+    assert_eq!(judge(&skips, "/2026/hello"), OTHER);
+    for (only, names) in [
+        ("/2026/*", true),
+        ("/about /2026/hello", true),
+        ("*hello", true),
+        ("/*6/*l*o", true),
+        ("*", true),
+        ("/2026/*  ", true),
+        ("/2026/", false),
+        ("/2026/hello/", false),
+        ("/posts/* /about", false),
+        ("/2026/hello*hello", false),
+        ("/20.6/hello", false),
+        (" ", false),
+    ] {
+        let only_some = with(&|page| {
+            page.scripts[0].only = only.to_owned();
+            page.scripts[0].prefix = "fr".to_owned();
+        });
+        let said = judge(&only_some, "fr/2026/hello");
+        assert_eq!(said == here, names, "{only:?}");
+    }
+    let hash = with(&|page| {
+        page.scripts[0].has_hash = true;
+        page.scripts[0].only = "/any/*".to_owned();
+    });
+    assert_eq!(judge(&hash, "/any/thing"), here);
+    assert_eq!(judge(&hash, "/other"), OTHER);
+    let many = "a*".repeat(500_000);
+    let worst = with(&|page| {
+        page.scripts = vec![
+            Script {
+                only: many.clone(),
+                ..tag()
+            };
+            20
+        ]
+    });
+    assert_eq!(judge(&worst, "/2026/hello"), OTHER);
     // Of several tags any may be the one that counts.
     let two = with(&|page| {
         let first = Script {
@@ -335,6 +407,17 @@ fn what_does_not_prove_a_post() {
         with(&|page| page.content_type.clear()),
         not(NotReal::NotHtml)
     );
+    for robots in ["noindex", "follow, NoIndex", "none,", "noindex&#44;follow"] {
+        assert_eq!(
+            with(&|page| page.robots = robots.to_owned()),
+            not(NotReal::NoIndex),
+            "{robots}"
+        );
+    }
+    assert_eq!(
+        with(&|page| page.robots = "index, follow, max-image-preview:none,".to_owned()),
+        real("Hello", "/a")
+    );
     for status in [404, 410, 400, 204, 206] {
         assert_eq!(
             with(&|page| page.status = status),
@@ -366,6 +449,8 @@ fn what_does_not_prove_a_post() {
     );
     let late = with(&|page| (page.status, page.is_late) = (0, true));
     assert_eq!(late, Verdict::Unreachable(Why::Timeout));
+    let alone = with(&|page| (page.status, page.is_site_up) = (403, true));
+    assert_eq!(alone, not(NotReal::Unreadable(Why::Status(403))));
 }
 
 #[test]
@@ -423,6 +508,8 @@ fn an_address_is_kept_with_the_site() {
         "https://blog.example",
         "https://blog.example@evil/",
         "http://blog.example/a",
+        "https://blog.example/a//b",
+        "https://blog.example/a%2Fb?c",
     ] {
         assert_eq!(shorten(&two, whole), None, "{whole}");
     }

@@ -351,6 +351,41 @@ fn owners_have_more_to_ask() {
 }
 
 /// The token is asked for first, so that these are no answers yet.
+/// `at=` comes last, and the script sends the path as the page's address has it.
+#[test]
+fn the_page_of_a_ping_may_hold_anything() {
+    for (query, id) in [
+        ("at=/a&id=5", None),
+        ("at=/a&at=/b&id=5", None),
+        ("id=7&at=/a&id=5", Some("7")),
+        ("id=7&at=/a&id=%zz", Some("7")),
+        ("id=7", Some("7")),
+    ] {
+        let parsed = id.map(|id| PingId::parse(id.to_owned()).expect("an id"));
+        let image = Views::Image(post("142"), parsed);
+        assert_eq!(ask("POST", &format!("/views/142?{query}")), ping("142", id));
+        assert_eq!(
+            get(&format!("/views/142.gif?{query}")),
+            Ok(Route::Views(image))
+        );
+    }
+    for (query, at) in [
+        ("post=142&at=/caf%C3%A9/&post=1", Some("/caf%C3%A9/&post=1")),
+        ("post=142&at=%2Fcaf%25C3%25A9%26", Some("/caf%C3%A9&")),
+        ("post=142&at=/a+b", Some("/a+b")),
+        ("post=142", None),
+    ] {
+        let verify = Owner::Verify(post("142"), at.map(str::to_owned));
+        assert_eq!(
+            ask("POST", &format!("/verify?{query}")),
+            owner(Ok(verify)),
+            "{query}"
+        );
+    }
+    let missing = owner(Err(Error::MissingPost));
+    assert_eq!(ask("POST", "/verify?at=/a&post=142"), missing);
+}
+
 #[test]
 fn what_is_wrong_for_an_owner_is_told_later() {
     for (method, target, error) in [

@@ -32,6 +32,10 @@ export class Tally {
     if (!this.token) {
       throw new Failure("this needs the owner's token in the environment, as ADMIN_TOKEN; `tally token` makes one", { code: "no_token" });
     }
+    const { protocol, hostname } = this.at("/");
+    if (protocol !== "https:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) {
+      throw new Failure(`the owner's token is not sent to ${this.url}, where others could read it; use https`, { code: "insecure" });
+    }
     return this.fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${this.token}` } });
   }
 

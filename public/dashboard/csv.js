@@ -9,8 +9,12 @@ export function save(name, rows) {
   setTimeout(() => URL.revokeObjectURL(url), 60_000);
 }
 
-/** One that would begin a formula gets an apostrophe, as in the export. */
+/**
+ * A text that would begin a formula gets an apostrophe, as in the export; so does what stands behind a semicolon,
+ * at which a spreadsheet splits cells in some languages.
+ */
 function cell(value) {
-  const text = /^[=+\-@\t\r]/.test(value) && typeof value !== "number" ? `'${value}` : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  if (typeof value === "number") return String(value);
+  const text = String(value).replace(/(^|;)(?=\s*[=+\-@\t\r])/g, "$1'");
+  return /[",;\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -25,7 +25,8 @@ pub struct Settings {
     /// count; none means all, and what is no page.
     pub origins: Vec<String>,
     /// `SITE_URL`, separated by commas or spaces, at most [`MAX_SITES`]: the sites whose pages say which posts
-    /// exist; none means that nobody is asked.
+    /// exist; none means that nobody is asked. Where it names something else only, no page may count but those in
+    /// `ALLOWED_ORIGINS`.
     pub sites: Vec<Site>,
     /// `LISTS`, separated by commas or spaces, at most [`MAX_LISTS`] of [`MAX_PREFIX_BYTES`]: the
     /// prefixes of posts that have top lists of their own.
@@ -91,6 +92,8 @@ impl Public {
     }
 }
 
+/// What no header can say.
+const NO_ORIGIN: &str = "\n";
 /// The most sites in `SITE_URL`.
 pub const MAX_SITES: usize = 16;
 /// The most prefixes in `LISTS`.
@@ -126,13 +129,16 @@ impl Settings {
     /// Reads the settings from their texts. What is not valid is passed to `refused`, by its name, and stays
     /// at its default; but who may do something is never more than what is set says.
     pub fn parse(var: impl Fn(&str) -> Option<String>, mut refused: impl FnMut(&str)) -> Self {
-        let sites = sites(&var("SITE_URL").unwrap_or_default()).unwrap_or_else(|| {
-            refused("SITE_URL");
-            Vec::new()
-        });
+        let (sites, are_sites) = sites(&var("SITE_URL").unwrap_or_default());
         let own = sites.iter().map(|site| site.origin().to_owned());
         let allowed = var("ALLOWED_ORIGINS").unwrap_or_default();
-        let origins = words(&allowed).map(origin).chain(own).collect();
+        let mut origins: Vec<String> = words(&allowed).map(origin).chain(own).collect();
+        if !are_sites {
+            refused("SITE_URL");
+            if origins.is_empty() {
+                origins.push(NO_ORIGIN.to_owned());
+            }
+        }
         let mut number = |name, range: std::ops::RangeInclusive<u32>, default| match var(name) {
             None => default,
             Some(text) => {
@@ -196,10 +202,14 @@ fn origin(text: &str) -> String {
     text.trim_end_matches('/').to_ascii_lowercase()
 }
 
-/// The sites of a list; `None` where there are too many or one is none.
-fn sites(text: &str) -> Option<Vec<Site>> {
-    let sites: Option<Vec<Site>> = words(text).map(Site::parse).collect();
-    sites.filter(|sites| sites.len() <= MAX_SITES)
+/// The sites of a list, and whether they are all of it.
+fn sites(text: &str) -> (Vec<Site>, bool) {
+    let sites: Vec<Site> = words(text)
+        .filter_map(Site::parse)
+        .take(MAX_SITES)
+        .collect();
+    let are_all = sites.len() == words(text).count();
+    (sites, are_all)
 }
 
 /// The prefixes of a list, each once; `None` where there are too many or one is too long.

@@ -56,17 +56,20 @@ impl Site {
     pub fn path_of<'a>(&self, address: &'a str) -> Option<&'a str> {
         let rest = address.strip_prefix(&self.origin)?;
         let path = rest.split(['?', '#']).next()?;
-        (path.starts_with('/') && self.holds(path)).then_some(path)
+        (is_path(path) && self.holds(path)).then_some(path)
     }
 }
 
 /// Whether it is the path of an address as browsers write it, which stays on its host and in its folder: it
-/// begins with one slash, and has neither query, fragment nor dots to resolve.
+/// begins with a slash, and has neither query, fragment nor dots to resolve, nor what servers take for another
+/// path: slashes after each other, or a slash, a backslash or a zero that is encoded.
 pub fn is_path(path: &str) -> bool {
     let is_of_path = |byte: u8| byte.is_ascii_graphic() && !b"\"#<>?\\^`{}".contains(&byte);
     let dots = |segment: &str| segment.to_ascii_lowercase().replace("%2e", ".");
+    let lower = path.to_ascii_lowercase();
+    let odd = ["//", "%2f", "%5c", "%00"];
     path.starts_with('/')
-        && !path.starts_with("//")
+        && !odd.iter().any(|odd| lower.contains(odd))
         && path.bytes().all(is_of_path)
         && !path
             .split('/')

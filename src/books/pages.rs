@@ -89,6 +89,9 @@ pub struct Weight {
     pub room: u32,
     /// Whether it waits to be verified, and counts apart from the others.
     pub waits: bool,
+    /// Whether it was ever seen, as far as that is known. One that was deleted is not, though its entry in Workers
+    /// KV may not be gone yet.
+    pub is_known: bool,
 }
 
 /// The room that a post takes beside its id and the texts of its standing.
@@ -101,6 +104,7 @@ impl Weight {
             views,
             room: ROOM_PER_POST + id.as_str().len() as u32 + standing.room(),
             waits: standing.is_waiting(),
+            is_known: views > 0 || *standing != Standing::Open,
         }
     }
 
@@ -182,6 +186,12 @@ impl Pages {
         let index = self.index(self.place(post));
         self.slots[index].replayed.push((number, event));
         self.touch(index, number);
+    }
+
+    /// Whether a post was ever seen.
+    pub fn knows(&mut self, rows: &impl Rows, id: &PostId) -> Result<bool, Error> {
+        let weight = self.weight(rows, id)?;
+        Ok(weight.is_some_and(|weight| weight.is_known))
     }
 
     /// The views of a post and its room; `None` where nothing is known of it.

@@ -48,18 +48,18 @@ impl Tally {
         now: Time,
     ) -> Result<Removed, Error> {
         let is_one = |line: &Line| filter.takes(line);
-        self.look_through(rows, from, &is_one, dry, 0, now)
+        self.look_through(rows, from, &is_one, dry, None, now)
     }
 
     /// Looks through posts from a place on, and removes those that are one, until the posts take no more
-    /// room than is `enough`.
+    /// room than is `enough`, if anything is.
     fn look_through(
         &mut self,
         rows: &impl Rows,
         from: u64,
         is_one: &dyn Fn(&Line) -> Result<bool, Error>,
         dry: bool,
-        enough: u32,
+        enough: Option<u32>,
         now: Time,
     ) -> Result<Removed, Error> {
         let mut removed = Removed {
@@ -83,7 +83,8 @@ impl Tally {
             // An empty page costs something, too.
             bytes += 4096;
             for (post, views) in found {
-                if removed.posts as usize == MOST_REMOVED || self.room() <= enough {
+                let is_enough = enough.is_some_and(|enough| self.room() <= enough);
+                if removed.posts as usize == MOST_REMOVED || is_enough {
                     return Ok(removed);
                 }
                 let Post { entry, .. } = self.pages.post(rows, &post)?;
@@ -117,7 +118,7 @@ impl Tally {
         }
         let from = self.state.guard.clearing.unwrap_or_default();
         let is_one = |line: &Line| is_spare(line, now);
-        let removed = self.look_through(rows, from, &is_one, false, ENOUGH, now)?;
+        let removed = self.look_through(rows, from, &is_one, false, Some(ENOUGH), now)?;
         let is_enough = self.room() <= ENOUGH;
         let guard = &mut self.state.guard;
         guard.clearing = removed.next.filter(|_| !is_enough);

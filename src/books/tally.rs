@@ -517,7 +517,7 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
-        if self.pages.weight(rows, ping.post)?.is_none() {
+        if !self.pages.knows(rows, ping.post)? {
             if !settings.sites.is_empty() {
                 return Ok(Outcome::Unknown);
             }

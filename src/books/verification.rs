@@ -17,7 +17,8 @@ use crate::model::standing::Standing;
 use crate::verify::address::{lengthen, shorten};
 use crate::verify::memory::{Memory, UNREAL};
 use crate::verify::pace::{NEW_POSTS, PAGES, Pace};
-use crate::verify::verdict::{Verdict, Why};
+use crate::verify::page::MAX_ADDRESS_BYTES;
+use crate::verify::verdict::{NotReal, Verdict, Why};
 use serde::{Deserialize, Serialize};
 
 /// The room for posts that wait.
@@ -112,7 +113,7 @@ impl Tally {
         settings: &Settings,
         now: Time,
     ) -> Result<Claim, Error> {
-        if self.pages.weight(rows, post)?.is_some() {
+        if self.pages.knows(rows, post)? {
             return Ok(Claim::Known);
         }
         let Verifying { leases, unreal, .. } = &mut self.verifying;
@@ -158,7 +159,7 @@ impl Tally {
         let is_it = |lease: &(PostId, String, Time)| lease.0 == *post && lease.1 == address;
         self.verifying.leases.retain(|lease| !is_it(lease));
         self.note_outage(&verdict, now);
-        let is_known = self.pages.weight(rows, post)?.is_some();
+        let is_known = self.pages.knows(rows, post)?;
         let mut after = self.pages.post(rows, post)?;
         let asked = shorten(&settings.sites, address);
         let standing = match (verdict, &after.standing) {
@@ -169,9 +170,11 @@ impl Tally {
             },
             (Verdict::Unreachable(_), _) if !is_known => Standing::Waiting {
                 since: now.day(),
-                at: asked,
+                at: asked.filter(|at| at.len() <= MAX_ADDRESS_BYTES),
             },
             (Verdict::Unreachable(_), _) => return Ok(true),
+            // That may pass.
+            (Verdict::NotReal(NotReal::Unreadable(_)), _) if is_known => return Ok(true),
             (Verdict::NotReal(_), Standing::Waiting { at, .. }) if *at == asked => Standing::Open,
             // Its page no longer names it. What it was counted stays.
             (Verdict::NotReal(_), Standing::Verified { path, .. })
@@ -183,9 +186,12 @@ impl Tally {
                     path: String::new(),
                 }
             }
-            (Verdict::NotReal(_), _) if is_known => {
-                let memory = &mut self.verifying.checked;
-                memory.remember(post.as_str(), "", now, DAY);
+            (Verdict::NotReal(_), standing) if is_known => {
+                // One that waits may be at the address of the next ping.
+                if !standing.is_waiting() {
+                    let memory = &mut self.verifying.checked;
+                    memory.remember(post.as_str(), "", now, DAY);
+                }
                 return Ok(true);
             }
             (Verdict::NotReal(_), _) => Standing::Open,
@@ -197,7 +203,7 @@ impl Tally {
             if !is_known {
                 return Ok(false);
             }
-            after = Post::default();
+            after = without_views(after);
         }
         if !is_known {
             self.add_new(rows, post, &standing, settings, now)?;
@@ -272,8 +278,8 @@ impl Tally {
         let address = match &self.pages.changed(post)?.standing {
             Standing::Verified { checked, .. } if *checked > now.day().minus(DAYS) => return None,
             Standing::Verified { path, .. } => lengthen(sites, path),
-            Standing::Waiting { at, .. } => at.as_ref().and_then(|at| lengthen(sites, at)),
-            Standing::Open | Standing::Owner => None,
+            // Whoever sent the first ping may have named a wrong page.
+            Standing::Waiting { .. } | Standing::Open | Standing::Owner => None,
         };
         let outage = self.state.guard.verified.outage;
         let was_just_tried =
@@ -330,7 +336,8 @@ impl Tally {
             self.state.guard.verified.swept = now;
         }
         for post in late {
-            self.put(rows, post, Post::default(), now)?;
+            let nothing = without_views(self.pages.post(rows, &post)?);
+            self.put(rows, post, nothing, now)?;
         }
         Ok(())
     }
@@ -344,5 +351,13 @@ impl Tally {
         };
         // Posts that are handed over must not change meanwhile.
         (verified.waiting > 0 && !self.layout.is_moving()).then_some(due)
+    }
+}
+
+/// A post as it is forgotten: Workers KV may have an entry of it.
+fn without_views(Post { entry, .. }: Post) -> Post {
+    Post {
+        entry,
+        ..Post::default()
     }
 }

@@ -147,16 +147,18 @@ pub fn is_of_views(url: &str) -> bool {
 /// The path of the page that a ping is from, where it says so, as it is written in the page's address: all that
 /// follows `at=`, which comes last. One that is encoded as a whole is decoded. `url` is absolute.
 pub fn page_of_ping(url: &str) -> Option<String> {
-    let query = Target::of(url).query;
-    let found = query.strip_prefix("at=");
-    let at = found.or_else(|| query.split_once("&at=").map(|(_, at)| at))?;
+    Target::of(url).split().1
+}
+
+/// What follows `at=`.
+fn page(at: &str) -> String {
     let is_encoded = at
         .get(..3)
         .is_some_and(|first| first.eq_ignore_ascii_case("%2f"));
-    Some(match is_encoded {
+    match is_encoded {
         true => decode(at).unwrap_or_default(),
         false => at.to_owned(),
-    })
+    }
 }
 
 impl Views {
@@ -204,12 +206,17 @@ impl Views {
             (_, "/top" | "/history" | "/stats" | "/health" | "/export") => {
                 Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
             }
-            ("POST", "/verify") => Ok(Views::Owner(target.verify())),
+            ("POST", "/verify") => {
+                let (target, at) = target.split();
+                Ok(Views::Owner(target.verify(at)))
+            }
             (_, "/import" | "/verify") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
             ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
             _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
-            ("POST", _) => Ok(Views::Ping(target.post()?, target.ping_id()?)),
-            ("GET", _) if target.is_image() => Ok(Views::Image(target.image()?, target.ping_id()?)),
+            ("POST", _) => Ok(Views::Ping(target.post()?, target.split().0.ping_id()?)),
+            ("GET", _) if target.is_image() => {
+                Ok(Views::Image(target.image()?, target.split().0.ping_id()?))
+            }
             ("HEAD", _) if target.is_image() => target.image().map(|_| Views::ImageHead),
             ("GET" | "HEAD", _) => target.post().map(Views::Post),
             ("PUT", _) => Ok(Views::Owner(target.post().map(Owner::Set))),
@@ -274,6 +281,20 @@ impl<'a> Target<'a> {
             path: normalize(path),
             query,
         }
+    }
+
+    /// The target without the page that `at=` names at its end, which may hold whatever an address may; and the
+    /// page.
+    fn split(&self) -> (Target<'_>, Option<String>) {
+        let (query, at) = match self.query.strip_prefix("at=") {
+            Some(at) => ("", Some(at)),
+            None => match self.query.split_once("&at=") {
+                Some((query, at)) => (query, Some(at)),
+                None => (self.query, None),
+            },
+        };
+        let path = Cow::Borrowed(&*self.path);
+        (Target { path, query }, at.map(page))
     }
 
     fn first(&self, key: &str) -> Option<Cow<'a, str>> {
@@ -363,9 +384,9 @@ impl Target<'_> {
         self.one("id")?.map(PingId::parse).transpose()
     }
 
-    fn verify(&self) -> Result<Owner, Error> {
+    fn verify(&self, at: Option<String>) -> Result<Owner, Error> {
         let post = self.posts_at_most(1)?.pop().ok_or(Error::MissingPost)?;
-        Ok(Owner::Verify(post, self.one("at")?))
+        Ok(Owner::Verify(post, at))
     }
 
     fn number(&self, key: &str, range: RangeInclusive<u32>, default: u32) -> Result<u32, Error> {

@@ -2,7 +2,8 @@
 //!
 //! A page names a post as views.js does in it (`public/views.js`, `public/views/post.js`): by `data-post`,
 //! else by its canonical address, if that is of the page's own host, else by its own; with `data-prefix` before
-//! it. What a tag with `data-hash` names is in fragments, which the site never sees: it stands for all paths.
+//! it. What a tag with `data-hash` names is in fragments, which the site never sees: it stands for all paths. A tag
+//! that does not count, by `data-skip` or `data-only`, names nothing.
 
 use crate::base::id::PostId;
 use crate::base::path;
@@ -12,7 +13,7 @@ use crate::verify::text::{decode, title};
 use crate::verify::verdict::{NotReal, Verdict, Why};
 
 /// The most bytes of an address that is kept.
-const MAX_ADDRESS_BYTES: usize = 512;
+pub const MAX_ADDRESS_BYTES: usize = 512;
 
 /// A page as it was read. Attributes and texts are as they are written.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +24,8 @@ pub struct Page {
     pub status: u16,
     /// Whether the answer did not come in time.
     pub is_late: bool,
+    /// Whether the site's front page could be read where this page could not.
+    pub is_site_up: bool,
     /// `Content-Type`.
     pub content_type: String,
     /// The address that others are relative to; here and below, empty where there is none.
@@ -33,6 +36,8 @@ pub struct Page {
     pub og_title: String,
     /// `<title>`.
     pub title: String,
+    /// What it tells search engines, in `<meta name="robots">`.
+    pub robots: String,
     /// The scripts that have an address.
     pub scripts: Vec<Script>,
 }
@@ -46,8 +51,12 @@ pub struct Script {
     pub post: String,
     /// `data-prefix`.
     pub prefix: String,
+    /// `data-only`.
+    pub only: String,
     /// Whether it has `data-hash`.
     pub has_hash: bool,
+    /// Whether `data-skip` keeps it from counting.
+    pub skips: bool,
 }
 
 /// Makes an absolute address of a text and the address that it is relative to, as the `URL` class does.
@@ -62,11 +71,13 @@ impl Page {
             address: next()?,
             status: next()?.parse().ok()?,
             is_late: next()? == "true",
+            is_site_up: next()? == "true",
             content_type: next()?,
             base: next()?,
             canonical: next()?,
             og_title: next()?,
             title: next()?,
+            robots: next()?,
             scripts: Vec::new(),
         };
         while let Some(src) = next() {
@@ -74,7 +85,9 @@ impl Page {
                 src,
                 post: next()?,
                 prefix: next()?,
+                only: next()?,
                 has_hash: next()? == "true",
+                skips: next()? == "true",
             });
         }
         Some(page)
@@ -82,12 +95,14 @@ impl Page {
 
     /// Whether the page proves that the site has `post`.
     pub fn judge(&self, sites: &[Site], post: &PostId, resolve: Resolve) -> Verdict {
+        let failed = |why| match self.is_site_up {
+            true => Verdict::NotReal(NotReal::Unreadable(why)),
+            false => Verdict::Unreachable(why),
+        };
         match self.status {
-            0 if self.is_late => return Verdict::Unreachable(Why::Timeout),
-            0 => return Verdict::Unreachable(Why::Network),
-            401 | 403 | 408 | 429 | 500.. => {
-                return Verdict::Unreachable(Why::Status(self.status));
-            }
+            0 if self.is_late => return failed(Why::Timeout),
+            0 => return failed(Why::Network),
+            401 | 403 | 408 | 429 | 500.. => return failed(Why::Status(self.status)),
             300..=399 => return Verdict::NotReal(NotReal::Redirected),
             200 => {}
             _ => return Verdict::NotReal(NotReal::Status(self.status)),
@@ -101,6 +116,10 @@ impl Page {
             .any(|html| content_type.starts_with(html))
         {
             return Verdict::NotReal(NotReal::NotHtml);
+        }
+        let robots = decode(&self.robots).to_ascii_lowercase();
+        if robots.contains("noindex") || robots.split(',').any(|word| word.trim() == "none") {
+            return Verdict::NotReal(NotReal::NoIndex);
         }
         let written = |text: &str| Some(decode(text.trim())).filter(|text| !text.is_empty());
         let base = written(&self.base).and_then(|base| resolve(&base, &self.address));
@@ -119,8 +138,15 @@ impl Page {
         }
         let names = |tag: &Script| {
             let prefix = decode(&tag.prefix);
-            let rest = post.as_str().strip_prefix(&*prefix);
-            if tag.has_hash && rest.is_some_and(|rest| rest.starts_with('/')) {
+            let Some(rest) = post.as_str().strip_prefix(&*prefix) else {
+                return false;
+            };
+            let only = decode(&tag.only);
+            let counts = only.is_empty() || only.split(' ').any(|glob| matches(glob, rest));
+            if tag.skips || !counts {
+                return false;
+            }
+            if tag.has_hash && rest.starts_with('/') {
                 return true;
             }
             let text = decode(&tag.post);
@@ -128,7 +154,7 @@ impl Page {
                 true => page.split(['?', '#']).next().unwrap_or_default(),
                 false => &text,
             };
-            rest == Some(&*identify(text, &self.address, resolve))
+            rest == identify(text, &self.address, resolve)
         };
         if !tags.any(names) {
             return Verdict::NotReal(NotReal::OtherPost);
@@ -147,6 +173,25 @@ impl Page {
             },
         }
     }
+}
+
+/// Whether a post is one of `data-only`: `*` in it stands for anything.
+fn matches(glob: &str, post: &str) -> bool {
+    let mut parts = glob.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = post.strip_prefix(first) else {
+        return false;
+    };
+    let Some(last) = parts.next_back() else {
+        return rest.is_empty();
+    };
+    for part in parts {
+        match rest.split_once(part) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
 }
 
 /// The post that an address stands for, or a text names: `identify` of `public/views/post.js`.

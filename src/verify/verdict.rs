@@ -26,10 +26,14 @@ pub enum NotReal {
     NoAddress,
     /// The site has answered with this status.
     Status(u16),
+    /// The page could not be read, though the site's front page can.
+    Unreadable(Why),
     /// The site has redirected to an address outside of it, or too often.
     Redirected,
     /// The answer is no HTML.
     NotHtml,
+    /// The page is not for search engines, as the results of a search are, which have every word in their address.
+    NoIndex,
     /// The page has no tag of views.js.
     NoTag,
     /// The page's tag names another post.
@@ -52,8 +56,13 @@ impl fmt::Display for NotReal {
         match self {
             Self::NoAddress => f.write_str("the post names no path of the site"),
             Self::Status(status) => write!(f, "the site answered with status {status}"),
+            Self::Unreadable(why) => write!(
+                f,
+                "the page could not be read ({why}), though the front page can"
+            ),
             Self::Redirected => f.write_str("the site redirected elsewhere, or too often"),
             Self::NotHtml => f.write_str("the answer is not HTML"),
+            Self::NoIndex => f.write_str("the page is marked noindex"),
             Self::NoTag => f.write_str("the page has no script tag of views.js"),
             Self::OtherPost => f.write_str("the page's script tag names another post"),
         }

@@ -3,7 +3,7 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { confirm } from "../ask.js";
 import { Cloudflare, setToken } from "../cloudflare.js";
-import { Failure, say } from "../failure.js";
+import { Failure, say, usage } from "../failure.js";
 import { VERSION, readConfig, remember, wrangler } from "../project.js";
 
 const BINDING = "VIEWS";
@@ -12,6 +12,9 @@ const RESOLVED = "wrangler.resolved.json";
 const REPORT = ".wrangler/tally-deploy.ndjson";
 
 export async function deploy(args, { token, yes, json, ask }) {
+  // Another Worker would publish into the namespace of the one in wrangler.toml.
+  const other = args.find((arg) => /^(--name|--env|-e)(=|$)/.test(arg));
+  if (other) throw usage(`${other} would deploy another Worker over the same Workers KV; set \`name\` in a wrangler.toml of its own`);
   const config = readConfig();
   if (args.includes("--dry-run")) {
     const { code } = await wrangler(["deploy", ...args], { stdout: output(json) });

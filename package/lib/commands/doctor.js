@@ -27,8 +27,14 @@ const chosen = (tags, url) => (url ? tags.find((tag) => addressOf(tag) === new U
 
 /** The address of a tag's Tally: where the script comes from, unless the tag names it. */
 function addressOf({ src, attributes }) {
-  const named = attributes["data-tally"];
-  return new URL(named && URL.canParse(named) ? named : src).origin;
+  const { origin } = new URL(attributes["data-tally"] || ".", src);
+  return origin === "null" ? src : origin;
+}
+
+/** What is wrong with an address that the tag names: it is relative to the script's, as all addresses are. */
+function misnamed({ attributes: { "data-tally": named } }) {
+  const isWhole = !named || /^https?:\/\/[^/]/i.test(named);
+  return isWhole ? undefined : { message: `data-tally="${named}" is not an address`, fix: 'Write all of it, such as data-tally="https://tally.you.workers.dev".' };
 }
 
 function missing({ tags }, tag, url) {
@@ -39,6 +45,8 @@ function missing({ tags }, tag, url) {
 }
 
 async function examine(facts, tag, check, own) {
+  const problem = misnamed(tag);
+  if (problem) return check("address", problem);
   const address = addressOf(tag);
   const post = postOf(facts, tag.attributes);
   check("mixed", mixed(facts, tag, address), "the browser may load it on this page");

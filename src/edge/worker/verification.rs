@@ -47,14 +47,13 @@ pub fn page_of(request: &Request, env: &Env) -> Result<Array, JsValue> {
     Ok(Array::of3(&post, &address.into(), &network.into()))
 }
 
-/// Whether an address is within the sites, to which a page may redirect.
+/// The front page of the site that an address is within, if there is one. A page may redirect to such an address.
 #[wasm_bindgen]
-pub fn is_of_site(address: &str, env: &Env) -> bool {
+pub fn front_of(address: &str, env: &Env) -> Option<String> {
     let (settings, _) = site(env);
-    settings
-        .sites
-        .iter()
-        .any(|site| site.path_of(address).is_some())
+    let mut sites = settings.sites.iter();
+    let site = sites.find(|site| site.path_of(address).is_some())?;
+    Some(site.url())
 }
 
 /// What a page says of a post: a [`Verdict`] in postcard.
