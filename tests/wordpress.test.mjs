@@ -628,9 +628,9 @@ describe("on a real WordPress", { skip }, () => {
     assert.equal(config.requests.view, `http://127.0.0.1:${network.port}/views/${posts.plain}.gif`);
     assert.deepEqual(config.transport, { beacon: false, xhrpost: false, image: true });
     for (const post of [posts.locked, posts.draft]) assert.deepEqual(await entries("amp_analytics_entries", post), [], post);
-    // An editor is not counted here either.
+    // An administrator is not counted here either.
     const as = (user) => wp.put("amp-as.php", `<?php require __DIR__ . '/wp-load.php'; wp_set_current_user(get_user_by('login', '${user}')->ID); wp(); echo json_encode(apply_filters('amp_analytics_entries', []));`);
-    as(EDITOR.user);
+    as(OWNER.user);
     assert.equal((await request(wp.local, `/amp-as.php?p=${posts.plain}`, { headers: { Host: wp.host } })).body, "[]");
   });
 
@@ -955,7 +955,7 @@ describe("on a real WordPress", { skip }, () => {
     await reader.waitForLoadState("networkidle");
     assert.equal(await reader.locator("article div img").count(), 0);
     const api = `${wp.url}/index.php?rest_route=/tally-views/v1/top`;
-    assert.deepEqual(fetched.map(decodeURIComponent), [api, `${api}&limit=2`]);
+    assert.deepEqual([...new Set(fetched.map(decodeURIComponent))], [api, `${api}&limit=2`]);
     await reader.context().close();
     wp.php(`require_once ABSPATH . 'wp-admin/includes/user.php'; wp_delete_post(${post}, true); wp_delete_user(get_user_by('login', 'author')->ID);`);
   });
