@@ -141,9 +141,9 @@ fn posts_that_wait_are_removed_where_there_are_no_others() {
         let (store, now) = (&site.store, at(site.now));
         let told = site
             .tally
-            .judged(store, &post(&format!("/{n}")), "", down, &settings, now);
+            .judged(store, &post(format!("/{n}")), "", down, &settings, now);
         assert_eq!(told, Ok(true));
-        site.ping(&format!("/{n}"), None, None);
+        site.ping(format!("/{n}"), None, None);
     }
     let all = filter("/", None);
     assert_eq!(remove(&mut site, &all, true).0, (3, 3));

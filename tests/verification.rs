@@ -8,6 +8,7 @@ use site::{START, Site as Books, at, post};
 use tally::base::error::Error;
 use tally::base::site::Site;
 use tally::base::time::DAY;
+use tally::books::takeover::Found;
 use tally::books::verification::Claim;
 use tally::model::outcome::Outcome;
 use tally::model::record::Period;
@@ -273,8 +274,9 @@ fn whoever_names_a_wrong_page_first_does_not_hide_a_post() {
 fn posts_that_wait_have_a_room_of_their_own() {
     let mut books = books();
     let mut taken = 0;
+    let id = |n: u32| format!("/{n}{}", "x".repeat(490));
     let refused = loop {
-        let id = format!("/{taken}{}", "x".repeat(490));
+        let id = id(taken);
         match judged(&mut books, &id, DOWN) {
             Ok(known) => assert!(known),
             Err(error) => break error,
@@ -293,6 +295,19 @@ fn posts_that_wait_have_a_room_of_their_own() {
     // They leave after a month.
     books.now += 31 * DAY;
     ping(&mut books, "/real");
+    // Not all at once, each of which would be a row.
+    let (mut left, mut calls) = (taken, 0);
+    while left > 0 {
+        books.now = books.now.max(books.arm().expect("an alarm"));
+        books.publish_due();
+        books.save();
+        let ids = (0..taken).map(id);
+        let waits = ids.filter(|id| standing(&mut books, id).is_waiting());
+        let before = std::mem::replace(&mut left, waits.count() as u32);
+        assert!(before - left <= 200, "{before} {left}");
+        calls += 1;
+        assert!(calls < 100, "{left} are left");
+    }
     books.settle(3600);
     assert_eq!(waiting(&books), 0);
     assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
@@ -448,4 +463,41 @@ fn what_the_site_says_survives_a_loss_of_storage() {
     assert!(matches!(standing(&mut other, "/a"), Standing::Verified { title, .. } if title == "A"));
     assert_eq!(standing(&mut other, "/new"), Standing::Open);
     assert_eq!(ping(&mut other, "/a"), Outcome::Counted(2));
+}
+
+/// Views that a takeover brings were seen, whether the site can be read or not.
+#[test]
+fn views_that_are_taken_over_do_not_wait() {
+    let mut before = Books::new(vec![]);
+    before.ping("/old", None, None);
+    before.settle(60);
+    let mut other = Books::another();
+    other.settings.sites = vec![Site::parse(BLOG).expect("a site")];
+    for id in ["/old", "/new"] {
+        assert_eq!(judged(&mut other, id, DOWN), Ok(true));
+        ping(&mut other, id);
+    }
+    let head = tally::published::head::Published::read(before.kv[HEAD].clone()).expect("a head");
+    let now = at(other.now);
+    other
+        .tally
+        .found_head(&other.store, &head, now)
+        .expect("rows");
+    assert_eq!(standing(&mut other, "/old"), Standing::Open);
+    assert!(standing(&mut other, "/new").is_waiting());
+    assert_eq!(ping(&mut other, "/old"), Outcome::Counted(3));
+
+    let mut listed = Books::unadopted();
+    listed.settings.sites = vec![Site::parse(BLOG).expect("a site")];
+    listed.tally.found_no_head();
+    for id in ["/old", "/new"] {
+        assert_eq!(judged(&mut listed, id, DOWN), Ok(true));
+        ping(&mut listed, id);
+    }
+    let counts = [("/old", Found::Count(5)), ("/new", Found::Count(0))];
+    listed.adopt(counts.map(|(id, found)| (post(id), found)).to_vec(), 0);
+    assert_eq!(standing(&mut listed, "/old"), Standing::Open);
+    assert!(standing(&mut listed, "/new").is_waiting());
+    listed.settle(3600);
+    assert_eq!(listed.top("", Period::All), [("/old".to_owned(), 6)]);
 }

@@ -344,8 +344,12 @@ impl Tally {
                 // The owner has set it since.
                 continue;
             }
+            let had_views = theirs.record.total > 0 && !theirs.standing.is_waiting();
             post.record.add(&theirs.record.until(now));
             post.standing = theirs.standing.or(post.standing);
+            if had_views {
+                post.standing = seen(post.standing);
+            }
             post.entry = match theirs.entry {
                 // It may have been written since.
                 Entry::None => Entry::Unasked,
@@ -420,6 +424,9 @@ impl Tally {
             if has_room {
                 post.record.set(post.record.total.saturating_add(count));
                 post.entry = Entry::Count(count);
+                if count > 0 {
+                    post.standing = seen(post.standing);
+                }
                 self.put(rows, id.clone(), post, now)?;
             }
             if let Takeover::Listing { adopted, .. } = &mut self.state.takeover {
@@ -521,6 +528,14 @@ impl Restoring {
 
 fn is_waiting(part: &Progress) -> bool {
     *part == Progress::Waiting
+}
+
+/// What a post is that had views before: it does not wait for the site.
+fn seen(standing: Standing) -> Standing {
+    match standing {
+        Standing::Waiting { .. } => Standing::Open,
+        standing => standing,
+    }
 }
 
 /// A post as a part has it.

@@ -38,6 +38,8 @@ const PER_NETWORK: u64 = 30;
 const LEAST_PER_NETWORK: u64 = 5;
 /// How many pages of posts one alarm looks through for those that have waited too long.
 const PAGES_PER_SWEEP: usize = 8;
+/// And how many it forgets at most.
+const MOST_FORGOTTEN: usize = 200;
 
 /// What whoever would verify a post is to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -329,6 +331,11 @@ impl Tally {
                 }
                 Ok(())
             })?;
+            if late.len() > MOST_FORGOTTEN {
+                // The others of this page come next.
+                late.truncate(MOST_FORGOTTEN);
+                break;
+            }
             next = range.end();
         }
         self.verifying.cursor = next;

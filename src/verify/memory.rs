@@ -8,6 +8,8 @@ use std::mem::take;
 
 /// For how long a post that the site does not have is not asked for again, in seconds.
 pub const UNREAL: u32 = 600;
+/// For how long the Worker does not ask the ledger either: the owner may have had the post looked at since.
+pub const UNREAL_HERE: u32 = 60;
 /// As many are remembered, and as many again that are older.
 const MOST: usize = 2048;
 

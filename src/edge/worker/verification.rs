@@ -12,7 +12,7 @@ use crate::http::visit::origin_of;
 use crate::model::network;
 use crate::model::reason::Reason;
 use crate::verify::address::address;
-use crate::verify::memory::{Memory, UNREAL};
+use crate::verify::memory::{Memory, UNREAL_HERE};
 use crate::verify::page::Page;
 use crate::verify::verdict::{NotReal, Verdict};
 use std::cell::RefCell;
@@ -71,7 +71,7 @@ pub fn judge(post: String, page: Vec<JsValue>, env: &Env) -> Result<Uint8Array, 
 /// for it.
 #[wasm_bindgen]
 pub fn note_unreal(post: &str, address: &str, request: Request, env: Env, context: Context) {
-    NOT_REAL.with_borrow_mut(|memory| memory.remember(post, address, now(), UNREAL));
+    NOT_REAL.with_borrow_mut(|memory| memory.remember(post, address, now(), UNREAL_HERE));
     Asked::new(request, env, context).refused(Reason::Unknown);
 }
 
@@ -88,7 +88,7 @@ impl Asked {
         let at = route::page_of_ping(&self.request.url());
         let address = address(&self.settings.sites, post, at.as_deref(), origin);
         let address = address.unwrap_or_default();
-        NOT_REAL.with_borrow(|memory| memory.has(post.as_str(), &address, now(), UNREAL))
+        NOT_REAL.with_borrow(|memory| memory.has(post.as_str(), &address, now(), UNREAL_HERE))
     }
 
     /// Reads the page of a post for the owner: at the path `at`, where it is known to be, or where its name
