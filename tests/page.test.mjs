@@ -159,7 +159,10 @@ test("posts that look like something else are shown as text, and counted", { ski
 test("a script that is included twice counts once", { skip }, async () => {
   pages["/twice"] = () => html(script() + script() + script('data-post="other"'));
   await visit("/twice");
-  assert.deepEqual(await pinged(1), ["POST /views//twice"]);
+  // Whichever runs first: the order of `async` scripts is not told.
+  const pings = await pinged(1);
+  assert.equal(pings.length, 1);
+  assert.match(pings[0], /^POST \/views\/(\/twice|other)$/);
 });
 
 test("a single-page site counts every post that it goes to", { skip }, async () => {
