@@ -7,7 +7,6 @@ use crate::base::error::Error;
 use crate::base::limits::HOUR_SECONDS;
 use crate::base::time::Time;
 use crate::books::rows::{self, Rows};
-use crate::books::tally::Tally;
 
 const ROW: &str = "failing";
 
@@ -31,14 +30,4 @@ pub fn failing(rows: &impl Rows) -> Result<Option<Time>, Error> {
 /// Whether publishing has failed for so long that somebody should look.
 pub fn is_ill(failing: Option<Time>, now: Time) -> bool {
     failing.is_some_and(|since| since.plus(HOUR_SECONDS) <= now)
-}
-
-impl Tally {
-    /// The views, the posts and the pings that were not counted, of this ledger.
-    pub fn totals(&self) -> (u64, u64, u64) {
-        let state = &self.state;
-        let add = |sum: u64, pings: &u64| sum.saturating_add(*pings);
-        let skipped = state.skipped.iter().fold(0, add);
-        (state.views as u64, state.posts.into(), skipped)
-    }
 }

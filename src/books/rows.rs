@@ -1,14 +1,14 @@
-//! Where a ledger keeps its rows, and what they are called.
+//! Where a ledger keeps its rows, and what they are called; in parentheses, the file beside this one that says more.
 //!
 //! ```text
-//! 0:state          what is not of a single post, and the newest events (crate::books::ledger)
-//! 0:journal:7      older events                                        (crate::books::journal)
-//! 0:pages          the ranges of the pages                             (crate::books::pages)
-//! 0:page:0110      the posts of a page                                 (crate::books::pages)
-//! 0:marks:3        who was counted lately                              (crate::books::marks)
-//! 0:lists:0        the top lists                                       (crate::books::lists)
-//! 0:failing        since when publishing has failed, if it does        (crate::books::health)
-//! 0:layout         how the posts are shared with other ledgers         (crate::books::layout)
+//! 0:state          what is not of a single post, and the newest events (tally.rs)
+//! 0:journal:7      older events                                        (journal.rs)
+//! 0:pages          the ranges of the pages                             (pages.rs)
+//! 0:page:0110      the posts of a page                                 (pages.rs)
+//! 0:marks:3        who was counted lately                              (marks.rs)
+//! 0:lists:0        the top lists                                       (lists.rs)
+//! 0:failing        since when publishing has failed, if it does        (health.rs)
+//! 0:layout         how the posts are shared with other ledgers         (layout.rs)
 //! ```
 //!
 //! Every ledger has its own storage, in which the number before the colon is 0.

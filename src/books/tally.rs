@@ -569,6 +569,14 @@ impl Tally {
         Ok(weight.map_or(0, |weight| weight.views))
     }
 
+    /// The views, the posts and the pings that were not counted, of this ledger.
+    pub fn totals(&self) -> (u64, u64, u64) {
+        let state = &self.state;
+        let add = |sum: u64, pings: &u64| sum.saturating_add(*pings);
+        let skipped = state.skipped.iter().fold(0, add);
+        (state.views as u64, state.posts.into(), skipped)
+    }
+
     /// Who says that a post exists.
     pub fn standing(&mut self, rows: &impl Rows, post: &PostId) -> Result<Standing, Error> {
         Ok(self.pages.post(rows, post)?.standing)

@@ -6,7 +6,8 @@
 //! Over RPC it answers `increment(amount = 1)`, `decrement(amount = 1)` and `getCounterValue()`
 //! with the count, and `incrementEach(amounts)` with a `Float64Array` of the counts after each. It rejects
 //! with a `TypeError` where the amount is not an integer within ±(2^53 − 1), and with a `RangeError` where
-//! the count would leave that range (`incrementEach` answers NaN there); neither changes anything. Over HTTP (`stub.fetch`) `/increment`, `/decrement` and `/` answer the bare count.
+//! the count would leave that range (`incrementEach` answers NaN there); neither changes anything. Over HTTP
+//! (`stub.fetch`) `/increment`, `/decrement` and `/` answer the bare count.
 //!
 //! A call is answered only after the write that holds its increment, see [`crate::batch::commit`].
 //! Memory is a cache: an evicted or restarted object reads `value` again.
@@ -14,8 +15,7 @@
 use crate::base::count::{Amount, Count};
 use crate::base::error::Error;
 use crate::edge::platform::reply;
-use crate::edge::platform::rpc::promised;
-use crate::edge::platform::rpc::{from_js, to_js, unavailable};
+use crate::edge::platform::rpc::{from_js, promised, to_js, unavailable};
 use crate::edge::platform::storage::{Commits, Context, Stored, SyncKv};
 use crate::http::format::Format;
 use crate::http::route::Action;

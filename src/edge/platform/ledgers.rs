@@ -1,5 +1,5 @@
-//! The ledgers' binding and their stubs, for the Worker and for the ledgers themselves. What the methods do
-//! is told in [`crate::edge::object::ledger`].
+//! The ledgers' binding and their stubs, for the Worker and for the ledgers themselves. The head of the
+//! object's file says what the methods do.
 
 use crate::base::error::Error;
 use crate::edge::platform::rpc::{from_js, unavailable};
