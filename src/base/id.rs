@@ -1,4 +1,4 @@
-//! Names, checked once at the border and never bare strings after that.
+//! Names, parsed once where they come in. After that they are never bare strings.
 
 use crate::base::error::Error;
 use crate::base::limits::{MAX_ID_BYTES, MAX_NAME_BYTES, MAX_POST_BYTES};

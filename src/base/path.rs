@@ -1,4 +1,4 @@
-//! The paths of addresses: resolved, decoded, and the post that one names.
+//! Paths of addresses: resolving and decoding them, and the post that a path names.
 
 use crate::base::error::Error;
 use std::borrow::Cow;

@@ -1,4 +1,4 @@
-//! What an owner may set in `wrangler.toml` under `[vars]`.
+//! The settings in `wrangler.toml`, under `[vars]`.
 
 use crate::base::limits::MAX_LEDGERS;
 use crate::base::site::Site;

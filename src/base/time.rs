@@ -1,4 +1,4 @@
-//! Time, as it is passed in: a moment, and the hour and the day in UTC that it lies in.
+//! Time as a value that is passed in: a moment, and its hour and day in UTC.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

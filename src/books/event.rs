@@ -1,4 +1,4 @@
-//! A change of one post, as the journal keeps it.
+//! A change of one post, as the journal stores it.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

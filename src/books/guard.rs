@@ -1,6 +1,6 @@
-//! What strangers may add: so many new posts in an hour, and some of them from one network.
+//! Limits what strangers may add: the number of new posts in an hour, in all and from one network.
 //!
-//! Hours are those of the clock in UTC. Each of several ledgers gives out its share.
+//! Hours are clock hours in UTC. Of several ledgers, each has its share of the limit.
 
 use crate::base::error::Error;
 use crate::base::settings::Settings;

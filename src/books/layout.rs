@@ -1,20 +1,20 @@
 //! How a site's posts are shared among its ledgers, as one of them knows it.
 //!
-//! The first ledger, number 0, leads: it has the [`Plan`] and tells the others. Where `LEDGERS` is another
-//! number than the plan's, it begins a change, which goes through three phases:
+//! Ledger 0 leads: it has the [`Plan`] and tells the others. If `LEDGERS` differs from the plan, it begins a
+//! change, which goes through three phases:
 //!
 //! ```text
-//! Moving       the ledgers that lose posts hand them over (crate::books::handover); each post is counted
-//!              by its old owner until the new one has it, and nothing is published
-//! Publishing   each ledger publishes its posts under new keys; readers have the old ones
-//! Settled      the head tells readers of the new keys and the new owners
+//! Moving       the ledgers that lose posts hand them over (crate::books::handover); the old owner counts each
+//!              post until the new one has it, and nothing is published
+//! Publishing   each ledger publishes its posts under new keys; readers still use the old ones
+//! Settled      the head tells readers the new keys and the new owners
 //! ```
 //!
-//! A ledger that was not told of a plan yet acts by the one before, which is right: until it has handed a
-//! post over the post is its own.
+//! A ledger that does not know the new plan yet follows the old one. That is safe, because a post belongs to its
+//! old ledger until that ledger has handed it over.
 //!
 //! ```text
-//! 0:layout   Layout in postcard; there is none where the site has had no other ledger yet
+//! 0:layout   Layout in postcard; missing if the site has only ever had one ledger
 //! ```
 
 use crate::base::error::Error;

@@ -1,9 +1,9 @@
-//! The top lists that a ledger keeps: of every period, for the site and for every prefix in `LISTS`;
-//! and the posts whose entries in Workers KV are the furthest behind.
+//! The top lists of a ledger, for every period, for the site and for every prefix in `LISTS`; and the posts whose
+//! entries in Workers KV are the most outdated.
 //!
-//! A ranking holds more posts than are published, and the best that it left out. Without a view a post
-//! only loses rank as time passes, so the first places are right as long as the last of them is before
-//! what was left out; otherwise all posts have to be offered again ([`Ranking::is_right`]).
+//! A ranking holds more posts than are published, and the best post that it has left out. Without new views, a post
+//! only falls as time passes. So the first places are right as long as the last of them ranks before the one left
+//! out. If it does not, all posts have to be offered again ([`Ranking::is_right`]).
 
 use crate::base::limits::MAX_LIMIT;
 use crate::base::time::{Hour, Time};

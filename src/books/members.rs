@@ -1,9 +1,8 @@
-//! What the lead sees to: that the others hand posts over, and that all of them are published together.
+//! What the lead organizes: that the other ledgers hand posts over, and that all are published together.
 //!
-//! At each publication the lead asks every other ledger for its [`Slice`], and grants it some of the day's
-//! writes for its parts and entries; what is left of one goes to the next. Then it writes the head of all.
-//! A ledger that does not answer keeps what was known of it; the head waits for one of which nothing is
-//! known.
+//! At each publication, the lead asks every other ledger for its [`Slice`] and grants it some of the day's writes
+//! for its parts and entries; what one ledger does not use goes to the next. Then the lead writes the head of all.
+//! If a ledger does not answer, its last slice is used; if there is none, the head waits.
 
 use crate::base::error::Error;
 use crate::base::limits::HOUR_SECONDS;

@@ -1,16 +1,15 @@
 //! The posts of a ledger, in pages.
 //!
-//! A page holds the posts of a range of places (`crate::model::place`) and is stored in one row. What
-//! changes is in memory beside it and in the journal, until the page is folded: written anew with its
-//! changes. A page that has grown beyond [`PAGE_BYTES`] is split in two as it is folded.
+//! A page holds the posts of a range of places (`crate::model::place`) and is stored in one row. Changes are kept
+//! beside it in memory, and in the journal, until the page is folded: written again with its changes. A page that
+//! has grown beyond [`PAGE_BYTES`] is split in two when it is folded.
 //!
 //! ```text
 //! 0:pages       the depths of all ranges, in their order, in postcard
 //! 0:page:0110   the number of the first event that is not in the page, a varint; then its lines
 //! ```
 //!
-//! In memory pages stay encoded, and above [`CACHE_BYTES`] those that were used the longest ago are
-//! let go.
+//! Pages stay encoded in memory. Above [`CACHE_BYTES`], the least recently used ones are dropped.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

@@ -1,8 +1,8 @@
-//! Removing many posts: those that the owner names, and where strangers have filled their room, those that
-//! nobody would miss.
+//! Removes many posts: those that the owner names, and, when strangers have filled their room, those that nobody
+//! would miss.
 //!
-//! Posts are looked through page by page, so many in one call that it stays far below the CPU time of a
-//! request. What has been removed is gone from totals, lists and Workers KV as one that the owner deletes.
+//! Posts are examined page by page, and one call examines so few that it stays far below a request's CPU limit.
+//! Like a post that the owner deletes, a removed post is gone from totals, lists and Workers KV.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

@@ -1,4 +1,4 @@
-//! A flat badge with a post's views, in SVG, as the badges of shields.io look.
+//! A flat badge with the views of a post, in SVG, in the style of shields.io.
 
 use crate::base::error::Error;
 use crate::base::limits::MAX_LABEL;

@@ -1,4 +1,4 @@
-//! What became of a ping.
+//! The result of a ping.
 
 /// What became of a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

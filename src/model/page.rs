@@ -1,8 +1,8 @@
-//! Posts in pages: the unit in which the ledger stores them and publishes them.
+//! Pages of posts: the unit in which the ledger stores and publishes posts.
 //!
-//! A page is its posts one after the other, in the order of their ids, each a [`Line`] in
-//! [postcard](https://postcard.jamesmunns.com/wire-format). Pages stay encoded in memory: a post is
-//! found by walking the lines, which skips over what it is not asked for.
+//! A page is a sequence of posts in the order of their ids, each of them a [`Line`] in
+//! [postcard](https://postcard.jamesmunns.com/wire-format). Pages stay encoded in memory. To find a post, the lines
+//! are walked, and what is not needed is skipped.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

@@ -1,4 +1,4 @@
-//! A post's record: its views in all, by hour and by day, and the windows that are read from them.
+//! A post's record: its views in total, by hour and by day, and the periods that are read from them.
 
 use crate::base::id::PostId;
 use crate::base::limits::{DAYS, MAX_COUNT};

@@ -1,6 +1,6 @@
-//! A part of what is published: the posts of a range of places, under a key of its own in Workers KV.
+//! A part of what is published: the posts of a range of places, under its own key in Workers KV.
 //!
-//! It is a header in postcard, then pages as [`crate::model::page`] writes them.
+//! It is a header in postcard, followed by pages as [`crate::model::page`] writes them.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

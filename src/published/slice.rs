@@ -1,4 +1,4 @@
-//! What one ledger of several has for the head, as the lead asks for it over RPC.
+//! What one of several ledgers contributes to the head. The lead asks for it over RPC.
 
 use crate::base::error::Error;
 use crate::base::time::Time;

@@ -1,4 +1,4 @@
-//! The address of the page that is to prove a post.
+//! The address of the page that is to confirm a post.
 
 use crate::base::id::PostId;
 use crate::base::site::{Site, is_path};

@@ -1,4 +1,4 @@
-//! How often something may happen in a minute and in an hour.
+//! Limits how often something happens in a minute and in an hour.
 
 use crate::base::limits::HOUR_SECONDS;
 use crate::base::time::Time;

@@ -1,9 +1,9 @@
-//! What a page of the site says, and whether that proves a post.
+//! What a page of the site says, and whether it confirms a post.
 //!
-//! A page names a post as views.js does in it (`public/views.js`, `public/views/post.js`): by `data-post`,
-//! else by its canonical address, if that is of the page's own host, else by its own; with `data-prefix` before
-//! it. What a tag with `data-hash` names is in fragments, which the site never sees: it stands for all paths. A tag
-//! that does not count, by `data-skip` or `data-only`, names nothing.
+//! A page names a post as views.js does there (`public/views.js`, `public/views/post.js`): by `data-post`, else by
+//! its canonical address if that is on the page's own host, else by its own address, with `data-prefix` before it.
+//! A tag with `data-hash` takes the post from the fragment, which the site never sees, so it stands for all paths.
+//! A tag that does not count because of `data-skip` or `data-only` names nothing.
 
 use crate::base::id::PostId;
 use crate::base::path;

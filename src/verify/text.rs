@@ -1,4 +1,4 @@
-//! Texts of a page.
+//! The texts of a page.
 
 use std::iter::from_fn;
 

@@ -1,4 +1,4 @@
-//! What a look at the site came to.
+//! The result of looking for a post on the site.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
