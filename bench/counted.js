@@ -1,11 +1,11 @@
-// Tally with its operations counted, for cost.mjs: calls of the ledger and its alarms, and the rows that it
-// writes. In a simulation, the ledger has a clock and alarms of its own. Everything else, storage above all, is
-// real.
+// Tally with its operations counted, for cost.mjs and posts.mjs: calls of the ledger and its alarms,
+// rows that it writes. Where it simulates, the clock is the ledger's own, and so are the alarms;
+// everything else, storage first of all, is real.
 //
 //   GET /evict                             forgets the ledger in memory
 //   GET /publish                           publishes as if an hour had passed
 //   GET /operations                        {"requests", "rows"} since the start
-//   GET /simulate?views=&seconds=&posts=   the same, for so many isolated views at even distances
+//   GET /simulate?views=&seconds=&posts=   the same, of that many isolated views at even distances
 
 import tally, { Counter, Ledger as Plain } from "../src/entry.js";
 

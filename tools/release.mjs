@@ -2,11 +2,11 @@
 //
 //   tally-worker-X.Y.Z.tgz   the package for npm: the built Worker, the command, the WordPress plugin
 //   tally-views-X.Y.Z.zip    the WordPress plugin
-//   button/                  the contents of a repository with a "Deploy to Cloudflare" button
+//   button/                  the contents of a repository with a button "Deploy to Cloudflare"
 //   SHA256SUMS               the checksums of the two files
 //
-// The same commit makes the same bytes. `--out DIR` uses another folder. `--version X.Y.Z` makes another version,
-// for tests of an upgrade. `--repository URL` says where the contents of button/ are published.
+// The same commit makes the same bytes. `--out DIR` takes another folder, `--version X.Y.Z` another version,
+// for tests of an upgrade, and `--repository URL` says where the contents of button/ are published.
 
 import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
