@@ -22,7 +22,7 @@ pub fn named(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What follows the host of an address, from a slash on; `None` where it is none.
+/// What follows the host of an address, from a slash on; `None` if it is not an address.
 fn path_of(text: &str) -> Option<&str> {
     let slash = |c| matches!(c, '/' | '\\');
     let behind = match text.split_once("://") {

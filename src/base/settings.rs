@@ -22,7 +22,7 @@ pub struct Settings {
     /// `BOTS = "count"`: crawlers count like people.
     pub count_bots: bool,
     /// `ALLOWED_ORIGINS`, separated by commas or spaces, and the origins of the sites: the pages that may
-    /// count; none means all, and what is no page.
+    /// count; none means all, and also requests that come from no page.
     pub origins: Vec<String>,
     /// `SITE_URL`, separated by commas or spaces, at most [`MAX_SITES`]: the sites whose pages say which posts
     /// exist; none means that nobody is asked. Where it names something else only, no page may count but those in

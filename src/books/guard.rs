@@ -39,7 +39,7 @@ pub(super) struct Networks {
 }
 
 impl Guard {
-    /// Gives out one of the hour's new posts; [`Error::TooManyNewPosts`] where there is none left.
+    /// Gives out one of the hour's new posts; [`Error::TooManyNewPosts`] if none is left.
     pub(super) fn add(
         &mut self,
         networks: &mut Networks,

@@ -300,7 +300,7 @@ impl Layout {
         self.plan
     }
 
-    /// How many ledgers the posts are shared among; 1 where that is not known.
+    /// How many ledgers the posts are shared among; 1 if that is unknown.
     pub fn ledgers(&self) -> u8 {
         self.plan.map_or(1, |plan| plan.ledgers)
     }

@@ -76,7 +76,7 @@ impl Tally {
     }
 
     /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] where the posts have
-    /// no room in so few ledgers, and [`Error::Unavailable`] where that is not known.
+    /// no room in so few ledgers, and [`Error::Unavailable`] if that is unknown.
     pub fn begin_change(
         &mut self,
         settings: &Settings,
@@ -183,7 +183,7 @@ impl Tally {
         published.copied().flatten()
     }
 
-    /// Since when the posts of another ledger are behind; since ever, where that is not known.
+    /// Since when the posts of another ledger are behind; since the epoch, if that is unknown.
     fn oldest(&self, ledger: Ledger) -> Time {
         let slice = self.members.slice(ledger);
         slice.map_or(Time::default(), |slice| slice.head.summary.oldest)

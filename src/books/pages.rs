@@ -356,7 +356,7 @@ impl Pages {
     fn open(&mut self, rows: &impl Rows, id: &PostId) -> Result<&mut Slot, Error> {
         let index = self.index(self.place(id));
         let slot = &self.slots[index];
-        // A post that has changed is told of without its page.
+        // A post that has changed is reported without its page.
         if !(slot.replayed.is_empty() && slot.changes.contains_key(id)) {
             self.fill(rows, index, true)?;
         }

@@ -17,9 +17,9 @@ use crate::model::standing::Standing;
 /// The bytes of posts that one call looks through, and the most posts that it removes.
 const LOOK_BYTES: usize = 256 << 10;
 const MOST_REMOVED: usize = 200;
-/// Room is made from here on: an hour of the longest ids before there is none left.
+/// Posts are removed once this much room is used, which leaves room for an hour of the longest ids.
 const FULL: u32 = ROOM - (256 << 10);
-/// Until there is so much again.
+/// They are removed until no more than this is used.
 const ENOUGH: u32 = ROOM - (512 << 10);
 /// The seconds before all posts are looked through again.
 const REST: u32 = HOUR_SECONDS;

@@ -12,7 +12,7 @@ pub struct Badge {
 }
 
 impl Badge {
-    /// A badge with this label, `views` where there is none, and this color, blue where there is none.
+    /// A badge with this label (`views` if there is none) and this color (blue if there is none).
     ///
     /// [`Error::InvalidLabel`] for more than [`MAX_LABEL`] characters, or one that XML has not
     /// (<https://www.w3.org/TR/xml/#charsets>) or that controls; [`Error::InvalidColor`] for a color that

@@ -201,7 +201,7 @@ fn bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// What is told of each line of a page: the id, and all of the line. Called through a pointer, so that there is
+/// What a walk over a page reports of each line: the id, and all of the line. Called through a pointer, so that there is
 /// one walk in the upload and not one for each caller.
 pub type Tell<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Error> + 'a;
 

@@ -192,7 +192,7 @@ impl<const KEPT: u32> Buckets<KEPT> {
         self.0.is_empty()
     }
 
-    /// The newest bucket; 0 where there is none.
+    /// The newest bucket; 0 if there is none.
     pub fn newest(&self) -> u32 {
         self.0.last().map_or(0, |bucket| bucket.0)
     }

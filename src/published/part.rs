@@ -103,7 +103,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Reads a part from bytes that it begins at `from` of; [`Error::Unreadable`] where it is none.
+    /// Reads a part from bytes that it begins at `from` of; [`Error::Unreadable`] if it is not one.
     pub fn read(bytes: Vec<u8>, from: usize) -> Result<Self, Error> {
         let rest = bytes.get(from..).ok_or(Error::Unreadable)?;
         let (header, rest): (Header, _) =

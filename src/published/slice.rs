@@ -59,7 +59,7 @@ impl Slice {
         postcard::to_extend(&self.head.more(), bytes).map_err(|_| Error::Unreadable)
     }
 
-    /// Reads it; [`Error::Unreadable`] where it is none.
+    /// Reads it; [`Error::Unreadable`] if the bytes are not one.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let (mut slice, rest): (Self, _) =
             postcard::take_from_bytes(bytes).map_err(|_| Error::Unreadable)?;

@@ -10,7 +10,7 @@ pub enum Verdict {
     Real {
         /// The page's title; empty where it has none.
         title: String,
-        /// Where it is, as `address::shorten` keeps it; empty where that is too long.
+        /// Its address, as `address::shorten` keeps it; empty if that is too long.
         path: String,
     },
     /// No page names it.
