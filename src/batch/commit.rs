@@ -7,7 +7,7 @@
 //! Learning that a write has arrived costs about as much as an increment. So while changes come one by one, only
 //! some writes are watched; if a watched write finds that others are waiting, the next one is watched too.
 
-/// What becomes of a change.
+/// What to do with a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write it now.

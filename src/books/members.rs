@@ -75,7 +75,7 @@ impl Tally {
         settings.ledgers < self.layout.ledgers()
     }
 
-    /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] where the posts have
+    /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] if the posts have
     /// no room in so few ledgers, and [`Error::Unavailable`] if that is unknown.
     pub fn begin_change(
         &mut self,
@@ -99,7 +99,7 @@ impl Tally {
         Ok(())
     }
 
-    /// The room that all posts take, in bytes; `None` where not all ledgers were asked.
+    /// The room that all posts take, in bytes; `None` if not all ledgers were asked.
     fn room_of_all(&self) -> Option<u64> {
         let others = 1..self.layout.ledgers();
         let rooms = others.map(|ledger| Some(u64::from(self.members.slice(ledger)?.room)));

@@ -43,7 +43,7 @@ pub struct Pages {
 #[derive(Debug)]
 struct Slot {
     range: Range,
-    /// The lines as they are stored; `None` where they are not in memory.
+    /// The lines as they are stored; `None` if they are not in memory.
     lines: Option<Vec<u8>>,
     /// The first event that is not in the row; `None` until the row was read.
     folded: Option<u64>,
@@ -115,9 +115,9 @@ impl Weight {
 /// What a change found and left.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed<'a> {
-    /// What the post was; `None` where nothing was known of it.
+    /// What the post was; `None` if nothing was known of it.
     pub before: Option<Weight>,
-    /// What it is; `None` where nothing is known of it.
+    /// What it is; `None` if nothing is known of it.
     pub after: Option<Weight>,
     /// The post now.
     pub post: &'a Post,
@@ -193,7 +193,7 @@ impl Pages {
         Ok(weight.is_some_and(|weight| weight.is_known))
     }
 
-    /// The views of a post and its room; `None` where nothing is known of it.
+    /// The views of a post and its room; `None` if nothing is known of it.
     pub fn weight(&mut self, rows: &impl Rows, id: &PostId) -> Result<Option<Weight>, Error> {
         let slot = self.open(rows, id)?;
         if let Some(post) = slot.changes.get(id) {

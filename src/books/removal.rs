@@ -33,7 +33,7 @@ pub struct Removed {
     pub posts: u32,
     /// Their views.
     pub views: u64,
-    /// The place to go on at; `None` where all were looked through.
+    /// The place to go on at; `None` if all were looked through.
     pub next: Option<u64>,
 }
 

@@ -102,7 +102,7 @@ pub struct Color([u8; 3]);
 
 impl Color {
     /// Reads one of the names of shields.io, or 3 or 6 hexadecimal digits, with or without `#`;
-    /// [`Error::InvalidColor`] where it is neither.
+    /// [`Error::InvalidColor`] if it is neither.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let named = match text {
             "brightgreen" | "success" => "4c1",

@@ -21,7 +21,7 @@ impl Outcome {
         }
     }
 
-    /// The way back of [`Outcome::number`].
+    /// The inverse of [`Outcome::number`].
     pub fn from_number(number: f64) -> Self {
         if number < 0.0 {
             Outcome::Repeat((-1.0 - number) as u64)

@@ -62,7 +62,7 @@ impl Budget {
         last.plus(settings.publish.max(pace)).max(now)
     }
 
-    /// How many writes a publication that begins now may take beside its head; `None` where there is none
+    /// How many writes a publication that begins now may take beside its head; `None` if there is none
     /// left for the head. Those of later publications are set aside: of their heads, and of `parts` parts
     /// each.
     pub fn beside_head(&self, parts: u32, now: Time, settings: &Settings) -> Option<u32> {

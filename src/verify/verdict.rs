@@ -32,7 +32,7 @@ pub enum NotReal {
     Redirected,
     /// The answer is no HTML.
     NotHtml,
-    /// The page is not for search engines, as the results of a search are, which have every word in their address.
+    /// The page has `noindex`, as pages of search results should: anyone can put any text into their address.
     NoIndex,
     /// The page has no tag of views.js.
     NoTag,
