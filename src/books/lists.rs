@@ -224,7 +224,7 @@ impl Lists {
         }
     }
 
-    /// Whether these are the prefixes that it has lists for.
+    /// Whether it has lists for exactly these prefixes.
     pub fn are_of(&self, prefixes: &[String]) -> bool {
         let own = self.all.iter().skip(1).map(|list| &list.prefix);
         own.eq(prefixes)
@@ -252,7 +252,7 @@ impl Lists {
         }
     }
 
-    /// Lets the periods end in the hour of `now`; whether that is another one.
+    /// Moves the end of the periods to the hour of `now`; whether that is another hour.
     pub fn slide(&mut self, now: Time) -> bool {
         if self.hour == now.hour() {
             return false;

@@ -16,21 +16,21 @@ use crate::model::place::Key;
 use crate::published::head::Head;
 use crate::published::slice::{Grant, Slice};
 
-/// The longest that a call of a ledger that has failed waits to be tried again, in seconds.
+/// The longest pause before a failed call of a ledger is repeated, in seconds.
 const LONGEST_WAIT: u32 = 60;
 
 /// The other ledgers, as the lead knows them; in memory.
 #[derive(Debug, Default)]
 pub struct Members {
-    /// What each has for the head, by their numbers; the lead has none here.
+    /// What each contributes to the head, by its number; the lead's is not here.
     slices: Vec<Option<Slice>>,
-    /// When what was published of each was put together.
+    /// When the published slice of each was put together.
     published: Vec<Option<Time>>,
-    /// What is granted to the one that is being asked.
+    /// What is granted to the ledger that is being asked.
     granted: Grant,
-    /// Those that did not answer when they were asked last.
+    /// The ledgers that did not answer last time.
     failed: Vec<Ledger>,
-    /// How often in a row a change could not go on, and when it is tried again.
+    /// How often in a row a change has failed to go on, and when it is tried again.
     failures: u32,
     again: Time,
 }
@@ -53,7 +53,7 @@ impl Tally {
         self.layout.is_settled(ledgers)
     }
 
-    /// Whether the lead is to see to a change now.
+    /// Whether the lead has to work on a change now.
     pub fn is_changing(&self, now: Time) -> bool {
         self.layout.is_lead()
             && self.members.again <= now
@@ -126,7 +126,7 @@ impl Tally {
         self.layout.all_know();
     }
 
-    /// Notes whether a change went on. Where it did not, it is tried again later and later.
+    /// Notes whether a change has gone on. If not, the pauses before it is tried again grow.
     pub fn went_on(&mut self, worked: bool, now: Time) {
         let members = &mut self.members;
         members.failures = if worked { 0 } else { members.failures + 1 };
@@ -137,7 +137,7 @@ impl Tally {
         members.again = now.plus(wait.min(LONGEST_WAIT));
     }
 
-    /// When the lead is to see to a change, or to begin one.
+    /// When the lead has to work on a change, or to begin one.
     pub(super) fn change_due(&self, now: Time, settings: &Settings) -> Option<Time> {
         let due = match self.layout.is_moving() || self.layout.has_news() {
             true => Some(now),
@@ -177,7 +177,7 @@ impl Tally {
         grant
     }
 
-    /// When what was published last of a ledger was put together.
+    /// When the last published slice of a ledger was put together.
     pub fn published_of(&self, ledger: Ledger) -> Option<Time> {
         let published = self.members.published.get(usize::from(ledger));
         published.copied().flatten()
@@ -203,7 +203,7 @@ impl Tally {
         parts.min(u32::from(is_first))
     }
 
-    /// A ledger has told what it has, after the writes that it was granted.
+    /// A ledger has answered with its slice, after the writes that it was granted.
     pub fn collected(&mut self, ledger: Ledger, slice: Slice) {
         let granted = std::mem::take(&mut self.members.granted);
         self.members.failed.retain(|failed| *failed != ledger);
@@ -228,7 +228,7 @@ impl Tally {
         self.members.failed.push(ledger);
     }
 
-    /// All were asked: what none has used goes back into the day's budget.
+    /// All were asked: unused writes go back into the day's budget.
     pub fn all_asked(&mut self, now: Time) {
         let left = std::mem::take(&mut self.publishing.pool);
         self.state.publish.refund(left.writes(), now);
@@ -262,7 +262,7 @@ impl Tally {
         })
     }
 
-    /// Adds what the others have to the lead's head.
+    /// Adds the slices of the others to the lead's head.
     pub(super) fn add_others(&self, head: &mut Head) {
         if self.layout.is_lead() {
             for ledger in 1..self.layout.ledgers() {
@@ -273,7 +273,7 @@ impl Tally {
         }
     }
 
-    /// The head was written, with what the others have.
+    /// The head was written, with the slices of the others.
     pub(super) fn others_written(&mut self, at: Time) {
         let slices = self.members.slices.iter();
         self.members.published = slices.map(|slice| slice.as_ref().map(Slice::at)).collect();

@@ -20,7 +20,7 @@ use crate::model::place::{Key, Range, find, place};
 use crate::model::standing::Standing;
 use std::collections::BTreeSet;
 
-/// A page that is longer is split.
+/// A longer page is split.
 pub const PAGE_BYTES: usize = 64 << 10;
 /// The most bytes of pages in memory.
 const CACHE_BYTES: usize = 16 << 20;
@@ -79,7 +79,7 @@ impl Slot {
     }
 }
 
-/// What counts of a post beside others.
+/// What a post adds to the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weight {
     /// Its views.
@@ -112,7 +112,7 @@ impl Weight {
     }
 }
 
-/// What a change found and left.
+/// A post before and after a change.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed<'a> {
     /// What the post was; `None` if nothing was known of it.
@@ -179,7 +179,7 @@ impl Pages {
         self.stale.iter().map(|(_, start)| *start)
     }
 
-    /// Takes an event of the journal in, by its number.
+    /// Replays an event of the journal, by its number.
     pub fn replay(&mut self, number: u64, event: Event) {
         let Some(post) = event.post() else { return };
         let index = self.index(self.place(post));
@@ -244,7 +244,7 @@ impl Pages {
         })
     }
 
-    /// Tells all lines of the page that holds a place, in the order of their ids, with their changes;
+    /// Visits all lines of the page that holds a place, in the order of their ids, with their changes; returns
     /// the range of the page. The page is not kept in memory for it.
     pub fn lines(
         &mut self,
@@ -263,7 +263,7 @@ impl Pages {
         Ok(slot.range)
     }
 
-    /// Tells the posts that have changed in the page that holds a place.
+    /// Visits the posts that have changed in the page that holds a place.
     pub fn changes(
         &mut self,
         rows: &impl Rows,
@@ -352,7 +352,7 @@ impl Pages {
         }
     }
 
-    /// The page of a post, with all that is needed to tell of the post.
+    /// The page of a post, with everything that is needed to read the post.
     fn open(&mut self, rows: &impl Rows, id: &PostId) -> Result<&mut Slot, Error> {
         let index = self.index(self.place(id));
         let slot = &self.slots[index];
@@ -406,7 +406,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Lets pages go until the others fit, but not the one that is in use.
+    /// Drops pages until the others fit, but not the one in use.
     fn let_go(&mut self, in_use: Option<usize>) {
         while self.cached > CACHE_BYTES {
             let loaded = self.slots.iter().enumerate();

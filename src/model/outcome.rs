@@ -7,7 +7,7 @@ pub enum Outcome {
     Counted(u64),
     /// It was a repeat; the count stays.
     Repeat(u64),
-    /// It was not counted yet: nobody knows whether the site has the post.
+    /// It was not counted yet: it is unknown whether the site has the post.
     Unknown,
 }
 
