@@ -1,4 +1,4 @@
-//! One ledger's rules: what is counted, how it is stored, what is to be published.
+//! The rules of one ledger: what it counts, stores and publishes.
 
 pub mod event;
 mod grants;

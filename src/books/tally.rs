@@ -1,8 +1,8 @@
-//! The ledger's books: every post's record, and who was counted lately.
+//! The ledger's books: every post's record, and the recent visitors.
 //!
-//! A change is applied to its post in memory ([`Pages`]) and appended to the [`Journal`]; one row,
-//! `0:state`, takes the newest events with all that is not of a single post, so that however many
-//! changes wait, one write stores them. As the journal grows, pages are folded, a few at a time.
+//! A change is applied to its post in memory ([`Pages`]) and appended to the [`Journal`]. One row, `0:state`,
+//! contains the newest events and everything that does not belong to a single post, so one write stores any number
+//! of waiting changes. As the journal grows, pages are folded, a few at a time.
 //!
 //! ```text
 //! 0:state   State and Guard in postcard, then the newest events

@@ -1,4 +1,4 @@
-//! The bodies of answers about posts' views, in JSON.
+//! The JSON bodies of answers about views.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

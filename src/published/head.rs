@@ -1,12 +1,12 @@
 //! The head of what is published: the totals, the top lists, and where the posts are.
 //!
 //! ```text
-//! :head                  this, in postcard, and More where there is more; a small site's posts follow as
-//!                        one part, or where a site has more than one ledger, the holdings of the others
+//! :head                  this, in postcard, and More if there is more; then the posts of a small site as one
+//!                        part, or on a site with several ledgers, the holdings of the others
 //! :page:9f3a01c7:0110    crate::published::part, the posts of a range of a large site
 //! :owner                 the deployment that publishes here, 32 hexadecimal digits
-//! :refused               where another deployment would publish here, too: when it found that, in
-//!                        seconds since the Unix epoch
+//! :refused               when another deployment found that it may not publish here, in seconds since the Unix
+//!                        epoch
 //! 142                    3, a post's views in digits, as the usual tutorial stores them
 //! ```
 
