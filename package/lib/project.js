@@ -23,23 +23,41 @@ export function readConfig() {
     throw new Failure("there is no wrangler.toml here; change to the folder of your Tally, or make one with `tally init`", { code: "no_project" });
   }
   try {
-    return parse(readFileSync(file, "utf8"));
+    // Windows' editors may begin a file with a byte order mark.
+    return checked(parse(readFileSync(file, "utf8").replace(/^\ufeff/, "")));
   } catch (error) {
     throw new Failure(`wrangler.toml cannot be read: ${error.message.trim()}`, { code: "invalid_config" });
   }
 }
 
+/** Settings in which what the commands use is of its type. wrangler checks the rest. */
+function checked(config) {
+  const { name, account_id: account, kv_namespaces: namespaces = [] } = config;
+  for (const [key, value] of Object.entries({ name, account_id: account })) {
+    if (value !== undefined && typeof value !== "string") throw new Error(`\`${key}\` is not a text`);
+  }
+  const isTable = (value) => typeof value === "object" && !Array.isArray(value);
+  if (!Array.isArray(namespaces) || !namespaces.every(isTable)) throw new Error("namespaces of Workers KV are written as [[kv_namespaces]]");
+  return config;
+}
+
+/** What is remembered: `url` and `account`. */
 export function remembered() {
   try {
-    return JSON.parse(readFileSync(MEMORY, "utf8"));
+    const { url, account } = JSON.parse(readFileSync(MEMORY, "utf8"));
+    return { url: URL.canParse(url) && /^https?:/.test(url) ? new URL(url).origin : undefined, account };
   } catch {
     return {};
   }
 }
 
 export function remember(facts) {
-  mkdirSync(dirname(MEMORY), { recursive: true });
-  writeFileSync(MEMORY, `${JSON.stringify({ ...remembered(), ...facts })}\n`);
+  try {
+    mkdirSync(dirname(MEMORY), { recursive: true });
+    writeFileSync(MEMORY, `${JSON.stringify({ ...remembered(), ...facts })}\n`);
+  } catch {
+    // A folder that cannot be written is no reason to fail.
+  }
 }
 
 /**
