@@ -42,8 +42,8 @@ export function bareMachine() {
 }
 
 /** Runs a command to its end: its exit code and its output. */
-export function run(command, args, { cwd, env, input = "" }) {
-  const child = spawn(command, args, { cwd, env, stdio: "pipe" });
+export function run(command, args, { input = "", ...options }) {
+  const child = spawn(command, args, { ...options, stdio: "pipe" });
   const told = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].on("data", (data) => (told[name] += data));
   child.stdin.end(input);

@@ -21,17 +21,24 @@ Exit codes: 0 all is well; 1 it failed, or a problem was found; 2 wrong usage; 3
 /** Runs the command; resolves to the exit code. */
 export async function main(argv) {
   const json = isAsked("--json", argv);
-  /** What the command finds. */
+  try {
+    return await show(await found(argv), json);
+  } catch (error) {
+    return failed(error, json);
+  }
+}
+
+/** What the command finds; or help, or the version. */
+async function found(argv) {
   let found = /** @type {Promise<Found>} */ (Promise.resolve({}));
-  /** Help, or the version. */
   let help = "";
   try {
     await program((result) => (found = result), (text) => (help += text)).parseAsync(argv);
-    return await show(await found, json);
   } catch (error) {
-    const isHelp = error instanceof CommanderError && !error.exitCode;
-    return isHelp ? show({ data: { text: help }, text: help.trimEnd() }, json) : failed(error, json);
+    if (!(error instanceof CommanderError) || error.exitCode) throw error;
+    return { data: { text: help.trimEnd() }, text: help.trimEnd() };
   }
+  return found;
 }
 
 /** Whether an option is given. After `--` there are none. */
@@ -51,7 +58,7 @@ async function show({ data, text, exit = EXIT.fine }, json) {
 
 async function failed(error, json) {
   const isUsage = error instanceof CommanderError;
-  const failure = isUsage ? usage(error.message) : failureOf(error);
+  const failure = isUsage ? usage(error.message.replace(/^error: /, "")) : failureOf(error);
   if (json) await print(jsonLine({ error: { code: failure.code, message: failure.message } })).catch(() => undefined);
   // Commander has said what it found.
   else if (!isUsage) say(failure.message);
