@@ -53,8 +53,8 @@ export function run(command, args, { input = "", ...options }) {
   });
 }
 
-/** Runs a command of a shell at a terminal, where each question gets its answer; all that was shown. */
-export function atTerminal(command, answers, options) {
+/** Runs a command of a shell at a terminal, where each question gets its answer, to an exit code; all that was shown. */
+export function atTerminal(command, answers, options, code = 0) {
   const child = spawn("script", ["--quiet", "--return", "--flush", "--command", command, "/dev/null"], options);
   let shown = "";
   child.stdout.on("data", (data) => {
@@ -67,7 +67,7 @@ export function atTerminal(command, answers, options) {
     child.once("error", reject);
     child.once("close", (status) => {
       const text = shown.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
-      assert.equal(status, 0, text);
+      assert.equal(status, code, text);
       assert.deepEqual(answers, [], text);
       resolve(text);
     });
