@@ -181,7 +181,7 @@ describe("a deployment", { timeout: 240_000 }, () => {
 
   test("that is cancelled at a question ends with 130, and a folder that is not made is none", { skip: process.platform !== "linux" && "there is no terminal" }, async () => {
     const { CI, ...env } = { ...machine.env, CLOUDFLARE_API_TOKEN: LOGIN, CLOUDFLARE_API_BASE_URL: cloud.url, TERM: "xterm", PATH: process.env.PATH };
-    const terminal = (args, answers, cwd, code) => atTerminal(`stty cols 120; ${process.execPath} ${join(folder, "bin/tally.js")} ${args}`, answers, { cwd, env }, code);
+    const terminal = (args, answers, cwd, code) => atTerminal(`stty cols 120 rows 40; ${process.execPath} ${join(folder, "bin/tally.js")} ${args}`, answers, { cwd, env }, code);
     const parent = temporaryFolder();
     for (const answers of [[[/Which folder\?/, "\x03"]], [[/Which folder\?/, "\r"], [/your site's address\?/, "\x03"]]]) {
       assert.match(await terminal("init", answers, parent, 130), /^tally: cancelled\r$/m);

@@ -63,9 +63,12 @@ export function atTerminal(command, answers, options, code = 0) {
     const [, answer] = answers.shift();
     child.stdin.write(answer);
   });
+  // What waits for an answer that does not come.
+  const timer = setTimeout(() => child.kill(), 60_000);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (status) => {
+      clearTimeout(timer);
       const text = shown.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
       assert.equal(status, code, text);
       assert.deepEqual(answers, [], text);
