@@ -89,6 +89,20 @@ describe("a deployment", { timeout: 240_000 }, () => {
     assert.equal(cloud.namespaces.length, 231);
   });
 
+  test("of settings from before an upgrade says what to add, and then goes", async () => {
+    const missing = /\[\[durable_objects\.bindings\]\]\nname = "LEDGER"\nclass_name = "Ledger"\n|\[\[migrations\]\]\ntag = "v2"\nnew_sqlite_classes = \["Ledger"\]\n/g;
+    const project = checkout((settings) => settings.replace(missing, ""));
+    for (const command of ["deploy", "dev"]) {
+      const { status, stderr } = await tally(project, [command]);
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /^tally: version \d+\.\d+\.\d+ needs more in wrangler\.toml\./);
+      if (command === "dev") writeFileSync(join(project, "wrangler.toml"), readFileSync(join(project, "wrangler.toml"), "utf8") + stderr.split("\n\n").slice(1).join("\n"));
+    }
+    const { status, output } = await tally(project, ["deploy"]);
+    assert.equal(status, 0, output);
+    assert.equal(cloud.workers.get("tally").migrations.new_tag, "v2");
+  });
+
   test("takes the namespace that wrangler.toml names", async () => {
     const id = "e".repeat(32);
     const project = checkout((settings) => settings.replace('binding = "VIEWS"', `binding = "VIEWS"\nid = "${id}"`));

@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { parse } from "smol-toml";
+import { parse, stringify } from "smol-toml";
 import { Failure } from "./failure.js";
 
 const require = createRequire(import.meta.url);
@@ -39,6 +39,21 @@ function checked(config) {
   const isTable = (value) => typeof value === "object" && !Array.isArray(value);
   if (!Array.isArray(namespaces) || !namespaces.every(isTable)) throw new Error("namespaces of Workers KV are written as [[kv_namespaces]]");
   return config;
+}
+
+/** Fails where the settings lack a Durable Object that this version has. They are yours, so an upgrade does not change them. */
+export function checkUpgrade(config) {
+  const file = join(PACKAGE, "wrangler.toml");
+  if (!existsSync(file)) return;
+  const { migrations, durable_objects: objects } = /** @type {any} */ (parse(readFileSync(file, "utf8")));
+  const lacks = (all, key) => (one) => ![all ?? []].flat().some((other) => other[key] === one[key]);
+  const missing = {
+    durable_objects: { bindings: objects.bindings.filter(lacks(config.durable_objects?.bindings, "name")) },
+    migrations: migrations.filter(lacks(config.migrations, "tag")),
+  };
+  const text = [missing.durable_objects.bindings.length && { durable_objects: missing.durable_objects }, missing.migrations.length && { migrations: missing.migrations }];
+  const toml = text.filter(Boolean).map((part) => stringify(part).trim()).join("\n\n");
+  if (toml) throw new Failure(`version ${VERSION} needs more in wrangler.toml. Add this, and run the command again:\n\n${toml}\n`, { code: "invalid_config" });
 }
 
 /** What is remembered: `url` and `account`. */

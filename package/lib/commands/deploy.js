@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { confirm } from "../ask.js";
 import { Cloudflare, setToken } from "../cloudflare.js";
 import { Failure, say, usage } from "../failure.js";
-import { VERSION, readConfig, remember, wrangler } from "../project.js";
+import { VERSION, checkUpgrade, readConfig, remember, wrangler } from "../project.js";
 
 const BINDING = "VIEWS";
 /** wrangler.toml with the namespace's id, while wrangler runs. It stands beside it, for the paths in it. */
@@ -16,6 +16,7 @@ export async function deploy(args, { token, yes, json, ask }) {
   const other = args.find((arg) => /^(--(name|env|e|config|c|cwd)(=|$)|-[ec])/.test(arg)) ?? (process.env.CLOUDFLARE_ENV && "CLOUDFLARE_ENV in the environment");
   if (other) throw usage(`${other} would deploy another Worker over the same Workers KV; set \`name\` in a wrangler.toml of its own`);
   const config = readConfig();
+  checkUpgrade(config);
   if (args.includes("--dry-run")) {
     const { code } = await wrangler(["deploy", ...args], { stdout: output(json) });
     if (code !== 0) throw new Failure("it cannot be deployed; what wrangler says is above", { code: "not_deployed" });
