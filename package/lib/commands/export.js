@@ -39,7 +39,7 @@ export async function exportAll(tally, { format, output, json }) {
 function forTerminal() {
   const decoder = new TextDecoder();
   return new Transform({
-    transform: (chunk, _, done) => done(null, printableLines(decoder.decode(chunk, { stream: true }))),
+    transform: (chunk, _, done) => done(null, printableLines(decoder.decode(chunk, { stream: true }).replaceAll("\r\n", "\n"))),
   });
 }
 
