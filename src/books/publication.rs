@@ -484,6 +484,7 @@ impl Tally {
             head.lists = top_lists(lists);
         }
         let verified = &self.state.guard.verified;
+        head.begun = self.state.begun;
         head.verification = Verification {
             waiting: verified.waiting,
             outage: verified

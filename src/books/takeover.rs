@@ -220,6 +220,7 @@ impl Tally {
             for (ours, theirs) in self.state.skipped.iter_mut().zip(head.summary.skipped) {
                 *ours = ours.saturating_add(theirs);
             }
+            self.state.begun = head.begun;
             self.state.publish.continue_budget(head.summary.budget);
         }
         // What was taken over before is told by the lead.
