@@ -1,4 +1,4 @@
-// Tally with its operations counted, for cost.mjs and posts.mjs: calls of the ledger and its alarms,
+// Tally with its operations counted, for cost.mjs, posts.mjs and tests/verified.test.mjs: calls of the ledger and its alarms,
 // rows that it writes. Where it simulates, the clock is the ledger's own, and so are the alarms;
 // everything else, storage first of all, is real.
 //
@@ -96,7 +96,7 @@ export class Ledger extends Plain {
   }
 }
 
-for (const method of ["ping", "pings", "skip", "alarm"]) {
+for (const method of ["ping", "pings", "skip", "claim", "judged", "alarm"]) {
   const plain = Ledger.prototype[method];
   Ledger.prototype[method] = function (...args) {
     counts.requests++;

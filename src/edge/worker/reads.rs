@@ -22,7 +22,7 @@ use crate::model::place::Range;
 use crate::published::head::{HEAD, Holdings, Published, REFUSED, Visible, Where};
 use crate::published::part::{self, Part};
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Date, Promise};
@@ -45,7 +45,7 @@ thread_local! {
     /// The parts in memory, the least used first.
     static PARTS: RefCell<Vec<Rc<Cached>>> = RefCell::default();
     /// The views of posts, and when their parts were published.
-    static TOTALS: RefCell<HashMap<PostId, (Time, u64)>> = RefCell::default();
+    static TOTALS: RefCell<BTreeMap<PostId, (Time, u64)>> = RefCell::default();
 }
 
 impl Asked {
