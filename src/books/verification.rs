@@ -328,7 +328,7 @@ impl Tally {
         let outage = self.state.guard.verified.outage;
         let was_just_tried =
             |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
-        if outage.is_some_and(was_just_tried) {
+        if outage.is_some_and(was_just_tried) || !self.may_read(settings, now) {
             return None;
         }
         // Each network has its own try at one that waits: nobody can take it from the others.
@@ -340,9 +340,6 @@ impl Tally {
             return None;
         }
         checked.remember(id, &asker, now, CHECK_AGAIN);
-        if !self.may_read(settings, now) {
-            return None;
-        }
         self.read_for(network, settings, now).ok()?;
         Some(address)
     }
