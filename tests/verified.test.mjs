@@ -230,6 +230,8 @@ describe("what asks for a post that is not known writes nothing", () => {
     counted = await serve(COUNTED, { vars: slow, reader: slow, rateLimit: false });
     blog.pages.set("/known", page({}));
     await ping("/known", { to: counted });
+    // What Workers KV has is taken over before.
+    await until(() => counted.log(), (log) => log.includes('"published"'), 20);
     let rows;
     await until(operations, (told) => told.rows === rows || void (rows = told.rows));
   });
