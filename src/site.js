@@ -61,6 +61,9 @@ async function searchUntilTold(post, address, context, begin) {
   return found;
 }
 
+/** The hash of a visitor's network, for a post that is new. */
+export const networkOf = (request, env) => ask((rust) => rust.page_of(request, env))[2];
+
 /** Reads the page of a post that is counted already again, beside the answer to a ping. */
 export function check(stubOf, name, post, page, request, env, context) {
   try {

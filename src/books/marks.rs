@@ -18,7 +18,7 @@ use crate::base::id::PostId;
 use crate::base::time::{DAY, Day, Time};
 use crate::books::rows::{Rows, key, required};
 use crate::model::owner::{TAG_BITS, tag};
-use crate::model::place::Key;
+use crate::model::place::{Hashed, Key};
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher24;
 use std::collections::{HashMap, VecDeque};
@@ -141,22 +141,6 @@ pub struct Seen {
 }
 
 type Generation = HashMap<Mark, Time, BuildHasherDefault<Hashed>>;
-
-/// A mark is a hash already.
-#[derive(Default)]
-pub struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, _: &[u8]) {}
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 impl Seen {
     /// For visitors.

@@ -78,6 +78,14 @@ pub struct Ping<'a> {
     pub network: Option<u32>,
 }
 
+impl Ping<'_> {
+    /// The [`network`] that it came from, as far as that is told.
+    pub(super) fn network(&self) -> Option<u32> {
+        let network = self.visitor.map(|(address, _)| network::hash(address));
+        network.or(self.network)
+    }
+}
+
 /// Who asks for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asker {
@@ -236,6 +244,7 @@ impl Tally {
 
     fn over(mut state: State, pages: Pages, journal: Journal, layout: Layout) -> Self {
         state.publish.share(!layout.is_single());
+        let secret = state.secret;
         Self {
             emptying: None,
             saved: journal.next(),
@@ -250,7 +259,7 @@ impl Tally {
             ranks: Ranks::default(),
             publishing: Publishing::default(),
             members: Members::default(),
-            verifying: Verifying::default(),
+            verifying: Verifying::new(secret),
             takeover_failed: false,
             fold_all: false,
             in_alarm: false,
@@ -784,10 +793,18 @@ impl Tally {
         if self.takeover_failed && !self.is_taken_over() {
             return Ok(());
         }
-        let network = ping.visitor.map(|(address, _)| network::hash(address));
-        let network = network.or(ping.network);
         let guard = &mut self.state.guard;
-        guard.add(&mut self.networks, network, settings, now)
+        guard.add(&mut self.networks, ping.network(), settings, now)
+    }
+
+    /// Whether the network of a ping is needed to count it: its post is new.
+    pub fn wants_network(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        settings: &Settings,
+    ) -> Result<bool, Error> {
+        Ok(settings.sites.is_empty() && !self.pages.knows(rows, post)?)
     }
 
     /// The room that the posts take, in bytes.
