@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { ROOT, digestOf, output, run, say } from "../tools/shell.mjs";
 
 /** What the Worker is made of, besides the compiler. */
-const SOURCES = ["src", "public", "tools", "tests/fault.js", "wrangler.toml", "Cargo.toml", "Cargo.lock", "package.json", "package-lock.json"];
+const SOURCES = ["src", "public", "tools", "bench", "tests/fault.js", "wrangler.toml", "Cargo.toml", "Cargo.lock", "package.json", "package-lock.json"];
 
 const named = process.argv.slice(2);
 
