@@ -1,10 +1,10 @@
-// Tally with its operations counted, for cost.mjs and posts.mjs: calls of the ledger and its alarms,
+// Tally with its operations counted, for cost.mjs and tests: calls of the ledger and its alarms,
 // rows that it writes. Where it simulates, the clock is the ledger's own, and so are the alarms;
 // everything else, storage first of all, is real.
 //
 //   GET /evict                             forgets the ledger in memory
 //   GET /publish                           publishes as if an hour had passed
-//   GET /operations                        {"requests", "rows"} since the start
+//   GET /operations                        {"requests", "rows"} since the start, and what single "pings" have told
 //   GET /simulate?views=&seconds=&posts=   the same, of that many isolated views at even distances
 
 import tally, { Counter, Ledger as Plain } from "../src/entry.js";
@@ -29,7 +29,7 @@ export default {
   },
 };
 
-const counts = { requests: 0, rows: 0 };
+const counts = { requests: 0, rows: 0, pings: [] };
 /** While a simulation runs, when the alarm is to come. */
 let alarm;
 let simulating = false;
@@ -96,10 +96,11 @@ export class Ledger extends Plain {
   }
 }
 
-for (const method of ["ping", "pings", "skip", "alarm"]) {
+for (const method of ["ping", "pings", "skip", "claim", "judged", "alarm"]) {
   const plain = Ledger.prototype[method];
   Ledger.prototype[method] = function (...args) {
     counts.requests++;
+    if (method === "ping" && counts.pings.length < 100) counts.pings.push(args);
     return plain.apply(this, args);
   };
 }

@@ -14,7 +14,7 @@
 // In JavaScript, because the promises outlive a Wasm instance that breaks (instance.js). This module is
 // imported by what wasm-bindgen makes of the crate (src/edge/worker/counter.rs and ledger.rs).
 
-import { check, verified } from "./site.js";
+import { check, networkOf, verified } from "./site.js";
 
 /** How long an answer is waited for, in milliseconds. A call that takes longer is taken for lost. */
 const PATIENCE = 4000;
@@ -60,19 +60,23 @@ function read(namespace, name, context) {
  * For Rust: has the ledger `name` count or note a ping, `[post, id, address, agent, reason]`, where `reason`
  * is why it does not count, if so; a promise of what `Ledger.ping` or `Ledger.skip` answers, of `false` where the
  * site does not have the post, or of the error. A ledger that does not own the post has done nothing, and names
- * the one to ask; nor has one that does not know the post, for which the site is asked first.
+ * the one to ask; nor has one that does not know the post, for which the site is asked first, or the network told.
  */
 function ping(namespace, name, item, context, request, env, hops = 0) {
   const stubOf = (name) => namespace.getByName(name);
   const one = ([post, id, address, agent, reason]) =>
     reason === undefined ? stubOf(name).ping(post, id, address, agent) : stubOf(name).skip(reason, 1, post);
   const many = (items) => stubOf(name).pings(items.flat());
-  const again = (name) =>
-    hops === MOST_HOPS ? new Error("no ledger takes the post") : ping(namespace, name, item, context, request, env, hops + 1);
+  const again = (name, sent = item) =>
+    hops === MOST_HOPS ? new Error("no ledger takes the post") : ping(namespace, name, sent, context, request, env, hops + 1);
   const goOn = async (told) => {
     // Without an answer the ledger has to wait for something, for which the others do not.
     const answer = told ?? (await promised(one, item).catch(asError));
     if (typeof answer === "string") return again(answer);
+    if (answer === false) {
+      const network = networkOf(request, env);
+      return again(name, item.with(3, network && `${network}`));
+    }
     if (answer === true) {
       const known = await verified(stubOf, name, request, env, context);
       return known === true ? again(name) : known;

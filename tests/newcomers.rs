@@ -6,7 +6,7 @@ const MINUTE: f64 = 60_000.0;
 
 #[test]
 fn whoever_comes_again_is_asked_about_for_both() {
-    let mut newcomers = Newcomers::default();
+    let mut newcomers = Newcomers::new([7; 16]);
     assert_eq!(newcomers.asks("a", 0.0), 0);
     assert_eq!(newcomers.asks("b", 1.0), 0);
     assert_eq!(newcomers.asks("a", 2.0), 2);
@@ -20,7 +20,7 @@ fn whoever_comes_again_is_asked_about_for_both() {
 #[test]
 fn nobody_is_new_within_a_minute() {
     for gap in [1.0, 30_000.0, MINUTE - 1.0, MINUTE] {
-        let mut newcomers = Newcomers::default();
+        let mut newcomers = Newcomers::new([7; 16]);
         let mut now = 1e12;
         assert_eq!(newcomers.asks("a", now), 0);
         for n in 0..50 {
@@ -38,7 +38,7 @@ fn nobody_is_new_within_a_minute() {
 
 #[test]
 fn a_clock_that_is_set_back_forgets_nobody() {
-    let mut newcomers = Newcomers::default();
+    let mut newcomers = Newcomers::new([7; 16]);
     assert_eq!(newcomers.asks("a", 1e12), 0);
     assert_eq!(newcomers.asks("a", 1e9), 2);
     assert_eq!(newcomers.asks("a", 1e9 + 1.0), 1);
@@ -46,7 +46,7 @@ fn a_clock_that_is_set_back_forgets_nobody() {
 
 #[test]
 fn many_addresses_are_asked_about_at_once_and_not_kept() {
-    let mut newcomers = Newcomers::default();
+    let mut newcomers = Newcomers::new([7; 16]);
     let asks = (0..300_000).map(|n| u32::from(newcomers.asks(&n.to_string(), 0.0)));
     let asks = asks.sum::<u32>();
     assert!((200_000..200_020).contains(&asks), "{asks}");

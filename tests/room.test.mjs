@@ -4,14 +4,14 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ping, read, until } from "./visitors.mjs";
-import { TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
 const SECRET = "correct horse battery staple-1a2b3c4d";
 const VARS = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 1_000_000, DEDUPE_SECONDS: 0, ADMIN_TOKEN: SECRET };
 const HOUR = 3_600_000;
 
-async function alone(vars, work, options = {}) {
-  const tally = await serve(TALLY, { vars: { ...VARS, ...vars }, rateLimit: false, ...options });
+async function alone(vars, work, { main = TALLY, ...options } = {}) {
+  const tally = await serve(main, { vars: { ...VARS, ...vars }, rateLimit: false, ...options });
   try {
     return await work(tally);
   } finally {
@@ -55,6 +55,24 @@ describe("new posts", () => {
       const { not_counted: skipped } = await until(() => read(tally, "/stats"), ({ views }) => views === 33);
       assert.ok(Object.values(skipped).every((count) => count === 0), "nothing is noted of what was refused");
     }));
+
+  test("are all that a network is told for, of readers who ask not to be tracked", () =>
+    alone({}, async (tally) => {
+      /** What the ledger was told in the pings that came of one. */
+      const told = async (n, headers) => {
+        const { pings: before } = await read(tally, "/operations");
+        assert.ok((await ping(tally, "hello", n, headers)).told.counted);
+        return (await read(tally, "/operations")).pings.slice(before.length);
+      };
+      const nobody = ["hello", null, null, ""];
+      const [first, again] = await told(1, { DNT: "1" });
+      assert.deepEqual(first, nobody);
+      assert.deepEqual(again.slice(0, 3), ["hello", null, null]);
+      assert.match(again[3], /^\d+$/);
+      for (const headers of [{ DNT: "1" }, { "Sec-GPC": "1" }]) assert.deepEqual(await told(2, headers), [nobody]);
+      const [[, , address, agent]] = await told(3);
+      assert.deepEqual([address, /Chrome/.test(agent)], ["10.0.0.3", true]);
+    }, { main: `${ROOT}/build/counted/counted.js` }));
 
   for (const LEDGERS of [1, 4]) {
     test(`of a flood are few in an hour, beside a blog that goes on; ${LEDGERS} ledgers, which are killed`, async () => {

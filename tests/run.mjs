@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { ROOT, digestOf, output, run, say } from "../tools/shell.mjs";
 
 /** What the Worker is made of, besides the compiler. */
-const SOURCES = ["src", "public", "tools", "tests/fault.js", "wrangler.toml", "Cargo.toml", "Cargo.lock", "package.json", "package-lock.json"];
+const SOURCES = ["src", "public", "tools", "bench", "tests/fault.js", "wrangler.toml", "Cargo.toml", "Cargo.lock", "package.json", "package-lock.json"];
 
 const named = process.argv.slice(2);
 
@@ -22,7 +22,8 @@ once("build/deploy", () => {
 
 const all = readdirSync(join(ROOT, "tests")).filter((file) => file.endsWith(".test.mjs"));
 const files = named.length ? named : all.map((file) => `tests/${file}`);
-if (files.some((file) => readFileSync(resolve(ROOT, file), "utf8").includes("build/fault"))) {
+const isNamed = (text) => files.some((file) => readFileSync(resolve(ROOT, file), "utf8").includes(text));
+if (isNamed("build/fault")) {
   once("build/fault/deploy", () => {
     say("building it once more with a fault in it");
     run("node", ["tools/build.mjs", "build/fault/build", "--features", "fault"]);
@@ -30,6 +31,7 @@ if (files.some((file) => readFileSync(resolve(ROOT, file), "utf8").includes("bui
     deployable("build/fault/deploy", "tests/fault.js");
   });
 }
+if (isNamed("build/counted")) once("build/counted", () => deployable("build/counted", "bench/counted.js"));
 
 say("testing on workerd");
 run("node", ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=300000", "--test-reporter=spec", ...files]);

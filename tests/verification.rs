@@ -9,6 +9,7 @@ use tally::base::error::Error;
 use tally::base::site::Site;
 use tally::base::time::DAY;
 use tally::books::takeover::Found;
+use tally::books::tally::Ping;
 use tally::books::verification::Claim;
 use tally::model::outcome::Outcome;
 use tally::model::record::Period;
@@ -53,7 +54,18 @@ fn judged(books: &mut Books, id: &str, verdict: Verdict) -> Result<bool, Error> 
 }
 
 fn check(books: &mut Books, id: &str) -> Option<Option<String>> {
-    books.tally.check(&post(id), &books.settings, at(books.now))
+    check_of(books, id, None)
+}
+
+/// The same of a ping that came from a network.
+fn check_of(books: &mut Books, id: &str, network: Option<u32>) -> Option<Option<String>> {
+    let ping = Ping {
+        post: &post(id),
+        id: None,
+        visitor: None,
+        network,
+    };
+    books.tally.check(ping, &books.settings, at(books.now))
 }
 
 fn standing(books: &mut Books, id: &str) -> Standing {
@@ -215,7 +227,6 @@ fn new_lists_leave_out_posts_that_wait() {
 fn a_post_that_waits_and_is_not_real_is_gone() {
     let mut books = books();
     assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
-    ping(&mut books, "/new");
     // Whoever names another page does nothing to it.
     let (now, settings) = (at(books.now), &books.settings);
     let other = address("/other");
@@ -223,11 +234,63 @@ fn a_post_that_waits_and_is_not_real_is_gone() {
         .tally
         .judged(&books.store, &post("/new"), &other, GONE, settings, now);
     assert_eq!(told, Ok(true));
-    assert_eq!(ping(&mut books, "/new"), Outcome::Counted(2));
+    assert_eq!(ping(&mut books, "/new"), Outcome::Counted(1));
     assert_eq!(judged(&mut books, "/new", GONE), Ok(false));
     assert_eq!(ping(&mut books, "/new"), Outcome::Unknown);
     books.settle(60);
     assert_eq!(waiting(&books), 0);
+}
+
+/// In an outage, somebody names a wrong page for a post, and does so again and again once the site is back. What
+/// readers were counted stays, and the first of them who comes then has the right page read.
+#[test]
+fn whoever_names_a_wrong_page_cannot_keep_a_post_waiting() {
+    let mut books = books();
+    let judged_at = |books: &mut Books, path: &str, verdict| {
+        let (now, settings) = (at(books.now), &books.settings);
+        let (store, tally) = (&books.store, &mut books.tally);
+        tally.judged(store, &post("142"), &address(path), verdict, settings, now)
+    };
+    let own_page = Some(None);
+    assert_eq!(judged_at(&mut books, "/wrong", DOWN), Ok(true));
+    for views in 1..=9 {
+        assert_eq!(ping(&mut books, "142"), Outcome::Counted(views));
+    }
+    books.now += 301;
+    let liar = Some(1);
+    assert_eq!(check_of(&mut books, "142", liar), own_page);
+    assert_eq!(judged_at(&mut books, "/wrong", GONE), Ok(true));
+    assert_eq!(ping(&mut books, "142"), Outcome::Counted(10), "none is lost");
+    for _ in 0..3 {
+        assert_eq!(check_of(&mut books, "142", liar), None, "one try in five minutes");
+        assert_eq!(judged_at(&mut books, "/wrong", GONE), Ok(true));
+    }
+    assert_eq!(check_of(&mut books, "142", Some(2)), own_page);
+    assert_eq!(judged_at(&mut books, "/hello", real("Hello", "/hello")), Ok(true));
+    books.settle(60);
+    assert_eq!(books.top("", Period::All), [("142".to_owned(), 10)]);
+    assert_eq!(check_of(&mut books, "142", Some(3)), None);
+}
+
+/// So many networks read the pages of posts that wait, each a few, and all together no more than others may.
+#[test]
+fn pages_of_posts_that_wait_are_read_at_a_pace() {
+    let mut books = books();
+    for n in 0..60 {
+        assert_eq!(judged(&mut books, &format!("/{n}"), DOWN), Ok(true));
+        ping(&mut books, &format!("/{n}"));
+    }
+    books.now += 301;
+    let mut reads = |network: Option<u32>| {
+        let looks = (0..60).map(|n| check_of(&mut books, &format!("/{n}"), network));
+        looks.flatten().count()
+    };
+    assert_eq!(reads(Some(1)), 30);
+    assert_eq!(reads(Some(1)), 0);
+    assert_eq!(reads(None), 60, "all who are of no network share a try");
+    assert_eq!(reads(None), 0);
+    let others: usize = (2..100).map(|network| reads(Some(network))).sum();
+    assert_eq!(others, 240 - 90);
 }
 
 #[test]

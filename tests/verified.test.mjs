@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, test } from "node:test";
 import http from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ping as pingAs, read, until, visitor } from "./visitors.mjs";
-import { TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
+import { ROOT, TALLY, request, serve, temporaryFolder } from "./workerd.mjs";
 
 const FAST = { PUBLISH_SECONDS: 1, KV_WRITES_PER_DAY: 100_000 };
 const TOKEN = { Authorization: "Bearer token" };
@@ -185,6 +185,17 @@ test("titles and addresses are in the list, as texts", async () => {
   assert.equal(find(posts, "/titles/3").title, "x".repeat(200));
 });
 
+test("a page whose posts are in the hash confirms any path, under its own title, as often as a network may ask", async () => {
+  blog.pages.set("/shell", page({ title: "The site's title" }).replace("<script", "<script data-hash"));
+  const n = 256 * visitors++;
+  for (let invented = 0; invented < 30; invented++) assert.equal((await ping(`/invented/${invented}`, { at: "/shell", n })).told.views, 1);
+  assert.equal((await ping("/invented/more", { at: "/shell", n })).status, 429);
+  assert.ok(!(await ping("invented", { at: "/shell" })).told.counted, "no path");
+  const { posts } = await until(() => read(tally, "/top?limit=100"), ({ posts }) => posts.some(({ post }) => post === "/invented/0"));
+  const { title, url } = posts.find(({ post }) => post === "/invented/0");
+  assert.deepEqual([title, url], ["The site's title", `${blog.url}/shell`]);
+});
+
 test("a viral new post: 500 pings at once in two isolates are counted exactly, by one fetch", async () => {
   // A network that has had its new posts of this hour asks first, which is no matter of the others.
   const spent = 256 * 10_000;
@@ -200,6 +211,63 @@ test("a viral new post: 500 pings at once in two isolates are counted exactly, b
   const views = answers.filter(({ status }) => status === 200).map(({ told }) => told.views).sort((a, b) => a - b);
   assert.deepEqual(views, Array.from(views, (_, n) => n + 1));
   assert.equal(blog.times("/viral"), 1);
+});
+
+describe("what asks for a post that is not known writes nothing", () => {
+  const COUNTED = `${ROOT}/build/counted/counted.js`;
+  let counted;
+  const operations = async () => JSON.parse((await request(counted.url, "/operations")).body);
+  /** The calls of the ledger and the rows that it writes meanwhile. */
+  const during = async (work) => {
+    const before = await operations();
+    await work();
+    const after = await operations();
+    return { requests: after.requests - before.requests, rows: after.rows - before.rows };
+  };
+  before(async () => {
+    // Nothing is published meanwhile.
+    const slow = vars({ PUBLISH_SECONDS: 3600 });
+    counted = await serve(COUNTED, { vars: slow, reader: slow, rateLimit: false });
+    blog.pages.set("/known", page({}));
+    await ping("/known", { to: counted });
+    // What Workers KV has is taken over before.
+    await until(() => counted.log(), (log) => log.includes('"published"'), 20);
+    let rows;
+    await until(operations, (told) => told.rows === rows || void (rows = told.rows));
+  });
+  after(() => counted.stop());
+  const elsewhere = () => ({ url: counted.reader });
+
+  test("readers who wait for its page", async () => {
+    let answer;
+    const isAsked = new Promise((resolve) => blog.pages.set("/waited", (response) => resolve((answer = () => response.writeHead(200, { "Content-Type": "text/html" }).end(page({}))))));
+    const before = await operations();
+    const readers = Array.from({ length: 50 }, (_, n) => ping("/waited", { to: n % 2 ? counted : elsewhere() }));
+    await isAsked;
+    // The other isolate asks whether it may read the page, too, ten times a second.
+    const { requests, rows } = await until(operations, ({ requests }) => requests > before.requests + 10);
+    assert.ok(requests > before.requests + 10);
+    assert.equal(rows, before.rows);
+    answer();
+    const views = (await Promise.all(readers)).map(({ told }) => told.views);
+    assert.deepEqual(views.sort((a, b) => a - b), Array.from(views, (_, n) => n + 1));
+  });
+
+  test("readers of one that the site does not have", async () => {
+    const first = await during(() => ping("/nowhere", { to: counted }));
+    // That a ping did not count is noted, with others of the same second.
+    assert.ok(first.rows <= 2, JSON.stringify(first));
+    await sleep(1500);
+    const again = await during(async () => {
+      for (let n = 0; n < 50; n++) assert.deepEqual((await ping("/nowhere", { to: counted })).told, UNKNOWN("/nowhere"));
+    });
+    // Nothing but that note.
+    assert.ok(again.requests <= 2 && again.rows <= 4, JSON.stringify(again));
+    await sleep(1500);
+    const other = await during(() => ping("/nowhere", { to: elsewhere() }));
+    assert.ok(other.rows <= 2, JSON.stringify(other));
+    assert.equal(blog.times("/nowhere"), 1);
+  });
 });
 
 test("the owner has a post looked at, and is told why it is not real", async () => {
@@ -263,6 +331,27 @@ describe("while the site cannot be read", () => {
       await alone.stop();
     });
   }
+
+  test("whoever names a wrong page first cannot keep a post waiting", async () => {
+    alone = await start();
+    blog.pages.set("/right", page({ post: "named", title: "Right" }));
+    blog.pages.set("/other", page({}));
+    blog.down = status(500);
+    const liar = { at: "/wrong", n: visitors };
+    visitors += 256;
+    const reader = () => ({ at: "/right", n: (visitors += 256) });
+    assert.equal((await ping("named", to(liar))).told.views, 1);
+    for (const views of [2, 3]) assert.equal((await ping("named", to(reader()))).told.views, views);
+    blog.down = undefined;
+    // Another post tells that the site is back.
+    assert.equal((await ping("/other", to())).told.views, 1);
+    for (let n = 0; n < 3; n++) assert.equal((await ping("named", to(liar))).told.views, 3);
+    await until(() => blog.times("/wrong"), (times) => times === 2);
+    assert.equal((await ping("named", to(reader()))).told.views, 4);
+    const { posts } = await until(() => read(alone, "/top"), ({ posts }) => posts.length === 2);
+    assert.deepEqual(posts.find(({ post }) => post === "named"), { post: "named", views: 4, title: "Right", url: `${blog.url}/right` });
+    await alone.stop();
+  });
 
   test("a page that alone cannot be read proves nothing, and hides nothing", async () => {
     alone = await start();

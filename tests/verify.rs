@@ -525,7 +525,7 @@ fn an_address_is_kept_with_the_site() {
 
 #[test]
 fn what_is_not_real_is_remembered_for_a_while_and_in_bounds() {
-    let mut memory = Memory::default();
+    let mut memory = Memory::new([7; 16]);
     let at = |seconds: u32| Time::from_seconds(1_000_000 + seconds);
     assert!(memory.is_empty());
     memory.remember("142", "/a", at(0), UNREAL);

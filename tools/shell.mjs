@@ -1,4 +1,4 @@
-// What the scripts share: where things are, how a command is run, how a step is announced.
+// What the scripts share: paths, running a command, announcing a step.
 
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";

@@ -1,9 +1,8 @@
-//! Which posts the site has, where `SITE_URL` names one: who reads the page of a post that was never seen, and
-//! what follows from it.
+//! Which posts the site has, if `SITE_URL` is set: who reads the page of a new post, and what follows from it.
 //!
-//! A ping of such a post does not count. The Worker claims the post, reads its page, has [`Tally::judged`] told
-//! and sends the ping again. Where the site cannot be read, the post waits: it counts, in a room of its own, and
-//! is in nothing that is published.
+//! A ping of a new post does not count at first. The Worker claims the post, reads its page, reports the verdict to
+//! [`Tally::judged`] and sends the ping again. If the site cannot be read, the post waits: it counts, in a room of
+//! its own, and is not published.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -11,8 +10,9 @@ use crate::base::settings::Settings;
 use crate::base::time::{DAY, Time};
 use crate::books::pages::Weight;
 use crate::books::rows::Rows;
-use crate::books::tally::{Asker, Tally};
+use crate::books::tally::{Asker, Ping, Tally};
 use crate::model::page::Post;
+use crate::model::place::Key;
 use crate::model::standing::Standing;
 use crate::verify::address::{lengthen, shorten};
 use crate::verify::memory::{Memory, UNREAL};
@@ -79,7 +79,7 @@ pub struct Outage {
 }
 
 /// What is in memory of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Verifying {
     /// Who reads which page for which post, since when.
     leases: Vec<(PostId, String, Time)>,
@@ -88,6 +88,18 @@ pub(super) struct Verifying {
     read: Pace,
     /// Where the search goes on for posts that have waited too long.
     cursor: Option<u64>,
+}
+
+impl Verifying {
+    pub(super) fn new(secret: Key) -> Self {
+        Self {
+            leases: Vec::new(),
+            unreal: Memory::new(secret),
+            checked: Memory::new(secret),
+            read: Pace::default(),
+            cursor: None,
+        }
+    }
 }
 
 impl Verified {
@@ -130,13 +142,24 @@ impl Tally {
         if !self.may_add(settings, now) || !self.may_read(settings, now) {
             return Err(Error::TooManyAtOnce);
         }
+        self.read_for(network, settings, now)?;
+        let lease = (post.clone(), address.to_owned(), now);
+        self.verifying.leases.push(lease);
+        Ok(Claim::Yours)
+    }
+
+    /// Notes that a page is read for somebody of a network; refused where that has had enough of them.
+    fn read_for(
+        &mut self,
+        network: Option<u32>,
+        settings: &Settings,
+        now: Time,
+    ) -> Result<(), Error> {
         let most = PER_NETWORK.div_ceil(settings.ledgers.into());
         self.networks
             .add(network, most.max(LEAST_PER_NETWORK), now)?;
         self.verifying.read.add(now);
-        let lease = (post.clone(), address.to_owned(), now);
-        self.verifying.leases.push(lease);
-        Ok(Claim::Yours)
+        Ok(())
     }
 
     fn may_add(&self, settings: &Settings, now: Time) -> bool {
@@ -164,7 +187,7 @@ impl Tally {
         let is_known = self.pages.knows(rows, post)?;
         let mut after = self.pages.post(rows, post)?;
         let asked = shorten(&settings.sites, address);
-        let standing = match (verdict, &after.standing) {
+        let mut standing = match (verdict, &after.standing) {
             (Verdict::Real { title, path }, _) => Standing::Verified {
                 checked: now.day(),
                 title,
@@ -177,7 +200,16 @@ impl Tally {
             (Verdict::Unreachable(_), _) => return Ok(true),
             // That may pass.
             (Verdict::NotReal(NotReal::Unreadable(_)), _) if is_known => return Ok(true),
-            (Verdict::NotReal(_), Standing::Waiting { at, .. }) if *at == asked => Standing::Open,
+            (Verdict::NotReal(_), Standing::Waiting { at, since }) if *at == asked => {
+                match after.record.total {
+                    0 | 1 => Standing::Open,
+                    // Whoever came first may have named a wrong page: what others were counted stays.
+                    _ => Standing::Waiting {
+                        since: *since,
+                        at: None,
+                    },
+                }
+            }
             // Its page no longer names it. What it was counted stays.
             (Verdict::NotReal(_), Standing::Verified { path, .. })
                 if Some(path) == asked.as_ref() =>
@@ -206,6 +238,13 @@ impl Tally {
                 return Ok(false);
             }
             after = without_views(after);
+        }
+        // Where there is no room for the texts of a page, the post goes without them.
+        let fits = self.admit(rows, [(post, &standing)], Asker::Anyone);
+        if fits.is_err()
+            && let Standing::Verified { title, path, .. } = &mut standing
+        {
+            (*title, *path) = Default::default();
         }
         if !is_known {
             self.add_new(rows, post, &standing, settings, now)?;
@@ -265,11 +304,11 @@ impl Tally {
         self.state.guard.verified.outage
     }
 
-    /// Whether the page of a post that was just counted is to be read again: at the address, or without one at
-    /// that of the ping.
+    /// Whether the page of a post of which a ping was just counted is to be read again: at the address, or without
+    /// one at that of the ping.
     pub fn check(
         &mut self,
-        post: &PostId,
+        ping: Ping,
         settings: &Settings,
         now: Time,
     ) -> Option<Option<String>> {
@@ -277,25 +316,30 @@ impl Tally {
         if sites.is_empty() {
             return None;
         }
-        let address = match &self.pages.changed(post)?.standing {
+        let standing = &self.pages.changed(ping.post)?.standing;
+        let waits = standing.is_waiting();
+        let address = match standing {
             Standing::Verified { checked, .. } if *checked > now.day().minus(DAYS) => return None,
             Standing::Verified { path, .. } => lengthen(sites, path),
-            // Whoever sent the first ping may have named a wrong page.
+            // Whoever sent another ping may have named a wrong page.
             Standing::Waiting { .. } | Standing::Open | Standing::Owner => None,
         };
         let outage = self.state.guard.verified.outage;
         let was_just_tried =
             |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
+        if outage.is_some_and(was_just_tried) || !self.may_read(settings, now) {
+            return None;
+        }
+        // Each network has its own try at one that waits: nobody can take it from the others.
+        let network = ping.network().filter(|_| waits);
+        let asker = network.map_or_else(String::new, |network| network.to_string());
         let checked = &mut self.verifying.checked;
-        let id = post.as_str();
-        if outage.is_some_and(was_just_tried) || checked.has(id, "", now, DAY) {
+        let id = ping.post.as_str();
+        if checked.has(id, &asker, now, DAY) {
             return None;
         }
-        checked.remember(id, "", now, CHECK_AGAIN);
-        if !self.may_read(settings, now) {
-            return None;
-        }
-        self.verifying.read.add(now);
+        checked.remember(id, &asker, now, CHECK_AGAIN);
+        self.read_for(network, settings, now).ok()?;
         Some(address)
     }
 

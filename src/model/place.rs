@@ -1,6 +1,6 @@
 //! Where a post is kept: a keyed hash of its id, and the ranges of hashes that pages and parts cover.
 //!
-//! The key is a secret of the site, so that nobody can choose ids that all end up in one page.
+//! The key is a secret of the site, so nobody can choose ids that all end up in one page.
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
@@ -14,6 +14,28 @@ pub fn place(secret: &Key, post: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_key(secret);
     hasher.write(post.as_bytes());
     hasher.finish()
+}
+
+/// The hasher of a map whose keys are keyed hashes already. The hasher of the standard library would have the same
+/// key in every isolate, because Wasm has no random numbers of its own.
+#[derive(Debug, Default)]
+pub struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, _: &[u8]) {}
+
+    fn write_u32(&mut self, hash: u32) {
+        // A map takes bits from both ends.
+        self.0 = u64::from(hash) << 32 | u64::from(hash);
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// The places whose first `depth` bits are those of `start`.

@@ -18,7 +18,9 @@
 //! ping(post, id, address, agent)   Outcome::number; [that, an address or nothing] where the post's page is to be
 //!                                  read again; `true` where nothing was counted, because nobody knows whether
 //!                                  the site has the post
-//!                                  without an address `agent` is crate::model::network's hash
+//!                                  without an address `agent` is crate::model::network's hash, or empty: then
+//!                                  `false` where nothing was counted, because the post is new and the hash is
+//!                                  needed
 //! skip(reason, pings, post)        the post's views, 0 without a post
 //! pings([post, id, address, agent, reason, …])
 //!                                  of each ping what `ping`, or with a reason `skip`, answers; an error
@@ -109,6 +111,7 @@ impl Ledger {
             settings: Rc::clone(&settings),
             number: context.number(),
             tally: RefCell::default(),
+            has_changed: Cell::default(),
         };
         let views = env.unchecked_ref::<kv::Bindings>().views();
         let inner = Inner {
@@ -125,7 +128,7 @@ impl Ledger {
     }
 
     /// Counts a view, unless it is a repeat; `address` and `agent` are only given where the visitor
-    /// may be known by them, otherwise `agent` is a hash of the network. An [`Outcome::number`], or a promise of it.
+    /// may be known by them, otherwise `agent` stands for the network. An [`Outcome::number`], or a promise of it.
     pub fn ping(
         &self,
         post: String,
@@ -155,7 +158,7 @@ impl Ledger {
             .chunks_exact(SENT_FIELDS)
             .map(|fields| inner.take_in_together(fields));
         let answers = answers.collect::<Result<Array, _>>().map_err(to_js)?;
-        inner.books.commit_then(answers.into()).map_err(to_js)
+        inner.written_then(answers.into()).map_err(to_js)
     }
 
     /// Notes pings that do not count, by [`Reason::number`]; the views of `post`.
@@ -448,6 +451,11 @@ impl Sent {
         let agent = self.agent.as_ref().filter(|_| self.address.is_none());
         agent?.parse().ok()
     }
+
+    /// Whether the network is only told where it is needed.
+    fn hides_network(&self) -> bool {
+        self.address.is_none() && self.agent.as_deref() == Some("")
+    }
 }
 
 /// What a call does, as one type.
@@ -591,26 +599,39 @@ impl Inner {
             network: sent.network(),
         };
         let settings = &self.settings;
-        let (outcome, check) = self.change(|tally, rows, now| {
+        let told = self.attempt(|tally, rows, now| {
+            if sent.hides_network() && tally.wants_network(rows, &sent.post, settings)? {
+                return Ok(None);
+            }
             let outcome = tally.ping(rows, ping, settings, now, random)?;
-            Ok((outcome, tally.check(&sent.post, settings, now)))
+            Ok(Some((outcome, tally.check(ping, settings, now))))
         })?;
-        Ok(match (outcome, check) {
-            (Outcome::Unknown, _) => JsValue::TRUE,
-            (outcome, None) => outcome.number().into(),
-            (outcome, Some(page)) => Array::of2(&outcome.number().into(), &page.into()).into(),
+        let (outcome, check) = match told {
+            None => return Ok(JsValue::FALSE),
+            Some((Outcome::Unknown, _)) => return Ok(JsValue::TRUE),
+            Some(counted) => counted,
+        };
+        self.arm()?;
+        let number = outcome.number().into();
+        Ok(match check {
+            None => number,
+            Some(page) => Array::of2(&number, &page.into()).into(),
         })
     }
 
     /// Takes in what a page says of a post, and logs where the site cannot be read any more.
     fn judge(&self, post: &PostId, address: &str, verdict: Verdict) -> Result<bool, Error> {
         let settings = &self.settings;
-        let (known, begins) = self.change(|tally, rows, now| {
+        let (known, before, outage) = self.attempt(|tally, rows, now| {
             let before = tally.outage();
             let known = tally.judged(rows, post, address, verdict, settings, now)?;
-            Ok((known, tally.outage().filter(|_| before.is_none())))
+            Ok((known, before, tally.outage()))
         })?;
-        if let Some(outage) = begins {
+        // A page that proves nothing is remembered in memory only.
+        if known || before.is_some() {
+            self.arm()?;
+        }
+        if let (None, Some(outage)) = (before, outage) {
             worker::console_error!("ledger: the site cannot be read: {}", outage.why);
         }
         Ok(known)
@@ -734,7 +755,15 @@ impl Inner {
             return Ok(elsewhere);
         }
         let answer = work(self)?;
-        self.books.commit_then(answer)
+        self.written_then(answer)
+    }
+
+    /// Has what has changed written before `answer` is told; where nothing has, nothing is written.
+    fn written_then(&self, answer: JsValue) -> Result<JsValue, Error> {
+        match self.books.stored.has_changed.get() {
+            true => self.books.commit_then(answer),
+            false => Ok(answer),
+        }
     }
 
     /// Refuses what is asked of all posts where they are not shared among so many ledgers.
@@ -778,6 +807,7 @@ impl Inner {
 
     #[inline(never)]
     fn arm(&self) -> Result<(), Error> {
+        self.books.stored.has_changed.set(true);
         let alarm = self.attempt(|tally, _, now| Ok(tally.arm(now, &self.settings)))?;
         if let Some(at) = alarm {
             self.books.stored.set_alarm(at.millis());
@@ -998,6 +1028,8 @@ pub(super) struct Books {
     number: Option<u8>,
     /// `None` until storage was read, and again after a write that failed.
     tally: RefCell<Option<Tally>>,
+    /// Whether anything has changed that was not written yet.
+    has_changed: Cell<bool>,
 }
 
 impl Books {
@@ -1052,11 +1084,14 @@ impl Stored for Books {
             saved.map_err(to_js)
         });
         saved?;
-        transaction.map_err(unavailable)
+        transaction.map_err(unavailable)?;
+        self.has_changed.set(false);
+        Ok(())
     }
 
     fn forget(&self) {
         self.tally.take();
+        self.has_changed.set(false);
     }
 }
 
@@ -1091,7 +1126,7 @@ pub(super) fn now() -> Time {
 }
 
 /// 128 random bits.
-pub(super) fn random() -> Key {
+pub fn random() -> Key {
     let bytes = Uint8Array::new_with_length(16);
     get_random_values(&bytes);
     let mut key = Key::default();

@@ -28,7 +28,8 @@ pub struct Ping<'a> {
     pub id: Option<&'a PingId>,
     /// The visitor's address, where they may be known by it.
     pub address: Option<JsString>,
-    /// The visitor's user agent; without an address a [`network`](crate::model::network) hash in digits.
+    /// The visitor's user agent; without an address empty where the ledger may ask for the
+    /// [`network`](crate::model::network).
     pub agent: Option<JsString>,
     /// Why it does not count, where it does not.
     pub reason: Option<Reason>,

@@ -1,4 +1,4 @@
-//! Pings: what may count goes to the ledger.
+//! Pings: those that may count go to the ledger.
 
 use super::Asked;
 use super::ledger::{Ping, outcome_of};
@@ -7,6 +7,7 @@ use crate::base::id::{PingId, PostId};
 use crate::base::settings::Read;
 use crate::batch::newcomers::Newcomers;
 use crate::batch::refused::{GATHER, Refused};
+use crate::edge::object::ledger::random;
 use crate::edge::platform::header::{
     CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, REFERER, SEC_FETCH_MODE, SEC_FETCH_SITE,
     SEC_GPC, SEC_PURPOSE, USER_AGENT, X_MOZ,
@@ -18,7 +19,6 @@ use crate::edge::platform::rpc::promised;
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
 use crate::http::visit::{self, Signals};
-use crate::model::network;
 use crate::model::outcome::Outcome;
 use crate::model::reason::Reason;
 use std::cell::RefCell;
@@ -28,9 +28,10 @@ use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::console;
 
 thread_local! {
-    static NEWCOMERS: RefCell<Newcomers> = RefCell::default();
+    static NEWCOMERS: RefCell<Newcomers> = RefCell::new(Newcomers::new(random()));
     static REFUSED: RefCell<Refused> = const { RefCell::new(Refused::new()) };
     static ALL_READERS: JsString = "*".into();
+    static EMPTY: JsString = "".into();
 }
 
 impl Asked {
@@ -120,7 +121,8 @@ impl Asked {
         let may_know = reason.is_none() && !is_set(&SEC_GPC) && !is_set(&DNT);
         let agent = match may_know {
             true => agent.filter(|_| address.is_some()),
-            false => network_of(address.as_ref().filter(|_| reason.is_none())),
+            // Of one who may not be known the network is told where the ledger asks for it.
+            false => reason.is_none().then(|| EMPTY.with(JsString::clone)),
         };
         let address = address.filter(|_| may_know);
         let owner = self.owners.of_post(post);
@@ -211,12 +213,6 @@ pub fn pinged(
         &answer::ping(&post, shows.then_some(views), reason),
         readers,
     )
-}
-
-/// What is told of a visitor who may not be known: a hash of the network, for posts that are new.
-fn network_of(address: Option<&JsString>) -> Option<JsString> {
-    let network = network::hash(&String::from(address?));
-    Some(network.to_string().into())
 }
 
 /// Whether the rate limit lets no more through. Where it cannot be asked, nothing is a flood.

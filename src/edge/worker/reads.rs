@@ -1,8 +1,8 @@
-//! Reads: what everybody may know comes from what was published, and never from the ledger.
+//! Reads: what everyone may read comes from what was published, never from the ledger.
 //!
-//! An isolate keeps the head, the parts that it was asked for, of which the least used are let go above
-//! [`PARTS_BYTES`], and the views of the posts that it was asked for, so that a page may list posts of
-//! more parts than fit. One request at a time reads the head anew, while the old one serves.
+//! An isolate keeps the head, the parts that it was asked for (above [`PARTS_BYTES`], the least used ones are
+//! dropped), and the views of the posts that it was asked for, so that a page can list posts from more parts than
+//! fit. One request at a time refreshes the head, while the old one goes on serving.
 
 use super::Asked;
 use super::promise;
@@ -18,11 +18,12 @@ use crate::edge::platform::rpc::promised;
 use crate::http::answer::{self, Known};
 use crate::http::route::Views;
 use crate::model::page::Line;
-use crate::model::place::Range;
+use crate::model::place::{Hashed, Range, place};
 use crate::published::head::{HEAD, Holdings, Published, REFUSED, Visible, Where};
 use crate::published::part::{self, Part};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Date, Promise};
@@ -30,7 +31,7 @@ use worker::wasm_bindgen_futures::JsFuture;
 
 /// The most bytes of parts in memory.
 const PARTS_BYTES: usize = 12 << 20;
-/// How many posts' views are kept beside the parts; the ids have 512 bytes at most.
+/// How many posts' views are kept beside the parts.
 const MOST_TOTALS: usize = 4096;
 /// The most that a head or a part is taken for the newest, in milliseconds.
 const YOUNG: f64 = 30_000.0;
@@ -44,8 +45,8 @@ thread_local! {
     static REFRESH: RefCell<Option<(Promise, f64)>> = RefCell::default();
     /// The parts in memory, the least used first.
     static PARTS: RefCell<Vec<Rc<Cached>>> = RefCell::default();
-    /// The views of posts, and when their parts were published.
-    static TOTALS: RefCell<HashMap<PostId, (Time, u64)>> = RefCell::default();
+    /// The views of posts, by their places, and when their parts were published.
+    static TOTALS: RefCell<HashMap<u64, (Time, u64), BuildHasherDefault<Hashed>>> = RefCell::default();
 }
 
 impl Asked {
@@ -305,12 +306,12 @@ fn old(of: &Holdings, range: Range) -> Option<Rc<Part>> {
     })
 }
 
-fn keep_total(post: &PostId, visible: Visible, total: u64) {
+fn keep_total(place: u64, visible: Visible, total: u64) {
     TOTALS.with_borrow_mut(|totals| {
         if totals.len() >= MOST_TOTALS {
             totals.clear();
         }
-        totals.insert(post.clone(), (visible.published, total));
+        totals.insert(place, (visible.published, total));
     });
 }
 
@@ -379,13 +380,17 @@ impl Read {
                     let known = known(part.find(&of.secret, post)?)?;
                     // Workers KV may be slower with a part than with the head.
                     if part.published() >= visible.published {
-                        keep_total(post, visible, known.total);
+                        keep_total(self.place(post), visible, known.total);
                     }
                     Ok(Some(known))
                 }
                 None => Ok(None),
             },
         }
+    }
+
+    fn place(&self, post: &PostId) -> u64 {
+        place(&self.published.head.secret, post.as_str())
     }
 
     /// What is kept of a post of a large site, where its views are all that is asked for.
@@ -396,7 +401,8 @@ impl Read {
         if matches!(views, Views::History(..)) {
             return None;
         }
-        let kept = TOTALS.with_borrow(|totals| totals.get(post).copied());
+        let place = self.place(post);
+        let kept = TOTALS.with_borrow(|totals| totals.get(&place).copied());
         let (_, total) = kept.filter(|(published, _)| *published == visible.published)?;
         Some(Known {
             total,

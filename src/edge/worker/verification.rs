@@ -1,9 +1,10 @@
-//! What site.js asks: which page proves a post, and what the page says.
+//! What site.js asks: which page confirms a post, and what the page says.
 
 use super::{Asked, Context, site};
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::base::time::Time;
+use crate::edge::object::ledger::random;
 use crate::edge::platform::header::{self, CONNECTING_IP, ORIGIN, REFERER};
 use crate::edge::platform::ledgers::{Ledgers, ledgers};
 use crate::edge::platform::rpc::{self, from_js, to_js};
@@ -24,7 +25,7 @@ use worker::web_sys::Request;
 
 thread_local! {
     /// What the site does not have, as far as this isolate has found out.
-    static NOT_REAL: RefCell<Memory> = RefCell::default();
+    static NOT_REAL: RefCell<Memory> = RefCell::new(Memory::new(random()));
 }
 
 /// The post of a ping, the address of the page that is to prove it, if there is one, and the visitor's network.
