@@ -1,10 +1,10 @@
-// How fast Tally is beside the same counter in JavaScript (counter.js) and beside the least that a
-// request can cost (floor.js), on bare workerd. Prints the table and writes it into docs/performance.md.
+// Compares Tally with the same counter in JavaScript (counter.js) and with the least that a request can cost
+// (floor.js), on bare workerd. Prints the table and writes it into docs/performance.md.
 //
-// `npm run bench [-- ROUNDS SECONDS]`. Every round starts them anew, because a process keeps
-// its luck with memory for life, warms each up until its code is compiled, and then measures them
-// one after the other, scenario by scenario. What counts is the ratio within a round; the table
-// gives its median and, in brackets, its quartiles.
+// `npm run bench [-- ROUNDS SECONDS]`. Every round starts all of them anew, because a process that is lucky with
+// memory stays so for life. It warms each one up until its code is compiled, and measures them one after the
+// other, scenario by scenario. What counts is the ratio within a round; the table has its median and, in brackets,
+// its quartiles.
 
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";

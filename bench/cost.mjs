@@ -1,9 +1,9 @@
-// What a million views cost, beside the usual tutorial (tutorial.js), and what more of them cost:
+// What a million views cost, compared with the usual tutorial (tutorial.js), and what more of them cost:
 // operations counted on bare workerd, times Cloudflare's prices. Prints the tables and writes them into
 // docs/performance.md and docs/scale.md.
 //
-// `npm run cost`. A day of a month with a million views runs through the ledger in a minute, by a
-// clock that is set; then 1,000 visitors come at once, and others for two seconds over 64 connections.
+// `npm run cost`. One day of a month with a million views runs through the ledger in a minute, with a clock that
+// the measurement sets. Then 1,000 visitors arrive at once, and others for two seconds over 64 connections.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import autocannon from "autocannon";

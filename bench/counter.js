@@ -1,5 +1,4 @@
-// The counter in plain JavaScript, written from the contract: what Tally is measured and tested
-// against.
+// The counter in plain JavaScript, written from the contract. Tally is measured and tested against it.
 
 import { DurableObject } from "cloudflare:workers";
 

@@ -1,5 +1,5 @@
-// The least that a request can cost: a constant without a name, and with one a call of an object
-// that does nothing.
+// The least that a request can cost: a constant if there is no name, and otherwise a call of an object that does
+// nothing.
 
 import { DurableObject } from "cloudflare:workers";
 

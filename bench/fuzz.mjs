@@ -1,6 +1,6 @@
-// `npm run fuzz [-- TIMES [SEED]]`: whatever comes in is taken or refused. The native part (tests/fuzz.rs and
-// tests/hostile.rs) and the Worker on workerd (tests/reads.test.mjs) are tried TIMES as often as `npm test` does, 50
-// times without it, which is more than a million cases. The same seed tries the same once more.
+// `npm run fuzz [-- TIMES [SEED]]`: every input is accepted or refused. The native part (tests/fuzz.rs and
+// tests/hostile.rs) and the Worker on workerd (tests/reads.test.mjs) run TIMES as many cases as `npm test` does;
+// by default 50 times, which is more than a million. The same seed runs the same cases again.
 
 import { run, say } from "../tools/shell.mjs";
 

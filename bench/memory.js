@@ -1,4 +1,4 @@
-// The memory of the Wasm instance that is made last. Imported before what makes one.
+// The memory of the newest Wasm instance. Import it before whatever makes an instance.
 
 const { Instance } = WebAssembly;
 let instance;

@@ -1,6 +1,7 @@
-// `npm run soak [-- MINUTES [SEED]]`, 10 minutes without it: the highest rate that this machine holds, of readers of
-// 10,000 posts, a few of which have most of the views (Zipf). It fails where a request does, where a view is lost or
-// counted twice, or where memory grows after the warm-up. Prints what it took, and writes it into docs/performance.md.
+// `npm run soak [-- MINUTES [SEED]]`: the highest rate that this machine sustains, for 10 minutes by default, with
+// readers of 10,000 posts, a few of which get most of the views (Zipf). Fails if a request fails, if a view is
+// lost or counted twice, or if memory grows after the warm-up. Prints the table and writes it into
+// docs/performance.md.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// The view counter of the usual tutorial, written plainly: read the count from Workers KV, add one,
-// write it back. `POST /views/142` counts, `GET /views/142` tells.
+// The view counter of the usual tutorial, written plainly: read the count from Workers KV, add one, write it back.
+// `POST /views/142` counts, `GET /views/142` returns the count.
 
 export default {
   async fetch(request, env) {

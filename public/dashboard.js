@@ -10,7 +10,7 @@ import { SHAPES, answers, failures, load, pending } from "./dashboard/answers.js
 import { makeChart } from "./dashboard/chart.js";
 import { onLogin, renderLogin } from "./dashboard/token.js";
 import { save } from "./dashboard/csv.js";
-import { around, dayTime, digits, has, known, learn, longDate, moment, percent, plural, since, sum, summary, text, views } from "./dashboard/text.js";
+import { around, dayTime, digits, fullDate, has, known, learn, longDate, moment, percent, plural, since, sum, summary, text, views } from "./dashboard/text.js";
 import { identify } from "./views/post.js";
 
 /** The first is what is shown where none is chosen. */
@@ -88,9 +88,10 @@ function render() {
   at("top").hidden = nothing || Boolean(lockedAt(path.top));
   renderLogin(Object.values(path).map(lockedAt).find(Boolean));
   if (stats) {
-    renderSkipped(Object.entries(stats.not_counted));
+    renderSkipped(Object.entries(stats.not_counted), stats.not_counted_since);
     renderStats(stats);
-    renderOpen(stats.new_posts);
+    renderOpen(stats);
+    renderSite(stats.site);
   }
   if (site) renderDays(site.days);
   renderPublished();
@@ -113,10 +114,21 @@ function renderStats({ views, posts, kv, adopted }) {
   write(at("adopted"), told.join(" "));
 }
 
-/** Says that anybody can add posts, where that is so. */
-function renderOpen(open) {
-  at("open").hidden = open?.from !== "anyone";
-  if (open) fill(at("open"), ...around("open", "setting", make("code", {}, String(open.setting))));
+/** Says who can add posts: anybody, or only the sites that have them. */
+function renderOpen({ new_posts: open, site }) {
+  const isOpen = open?.from === "anyone";
+  at("open").hidden = !isOpen && !site;
+  if (isOpen) fill(at("open"), ...around("open", "setting", make("code", {}, String(open.setting))));
+  else if (site) write(at("open"), text("closed", { sites: site.urls.join(", ") }));
+}
+
+/** Says that posts wait until the site can be read, and since when and why it cannot be. */
+function renderSite({ waiting = 0, unreadable } = {}) {
+  at("site").hidden = !waiting && !unreadable;
+  at("site").classList.toggle("quiet", !unreadable);
+  const since = unreadable && moment.format(new Date(unreadable.since));
+  const outage = unreadable ? [text("site.unreadable", { when: since, why: unreadable.why }), text("site.help")] : [];
+  write(at("site"), [...outage, ...(waiting ? [plural("site.waiting", waiting)] : [])].join(" "));
 }
 
 function renderDays(days) {
@@ -124,10 +136,11 @@ function renderDays(days) {
   total("week", sum(days.slice(-7)));
 }
 
-/** The reasons: those that occurred, each with its share, and in one line those that did not. */
-function renderSkipped(counts) {
+/** The reasons: those that occurred, each with its share, and in one line those that did not; and since when they are counted. */
+function renderSkipped(counts, since) {
   const total = counts.reduce((total, [, count]) => total + count, 0);
   write(at("skipped-sum"), known(total));
+  write(at("skipped-since"), since ? text("skipped.since", { day: fullDate.format(new Date(since)) }) : "");
   const name = (reason) => (has(`reason.${reason}`) ? text(`reason.${reason}`) : reason);
   const rows = counts.filter(([, times]) => times > 0).map(([reason, times]) => {
     const isKnown = has(`reason.${reason}`);

@@ -50,7 +50,7 @@ const count = (tag, text) => {
     text,
     post,
     skips ||
-      fetch(base + "views/" + encodeURIComponent(post) + "?at=" + location.pathname, { method: "POST", keepalive: 1, referrerPolicy: "origin" })
+      fetch(base + "views/" + encodeURIComponent(post) + "?at=" + location.pathname, { method: "POST", referrerPolicy: "origin", keepalive: 1 })
         // It is read to its end, or the browser keeps the request open.
         .then((answer) => (answer.ok ? answer.json() : answer.text()))
         .catch((error) => error),
@@ -72,9 +72,10 @@ const load = () => {
 const look = () => {
   // A page that is prerendered is hidden, too.
   if (rest || own("hidden") || own("readyState") == "loading") return;
-  if (/#(!?\/|tally-)/.test(location)) return load();
-  tally.page ||= count(script, script.dataset.post || (canonical() || location).href.split(/[?#]/)[0]);
-  root.querySelector("[data-views]") && load();
+  const hasMore =
+    /#(!?\/|tally-)/.test(location) ||
+    ((tally.page ||= count(script, script.dataset.post || (canonical() || location).href.split(/[?#]/)[0])), root.querySelector("[data-views]"));
+  hasMore && load();
 };
 
 let tally;
@@ -86,6 +87,8 @@ if (src && !root.tally) {
   addEventListener("visibilitychange", look);
   new MutationObserver(look).observe(root, { childList: 1, subtree: 1 });
   try {
+    // Where there is no such API, this may be an element, which nobody can call.
+    navigation.entries();
     navigation.addEventListener("currententrychange", load);
   } catch {
     load();

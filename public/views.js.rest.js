@@ -186,7 +186,16 @@ function toggle() {
   history.replaceState(history.state, "", location.href.split("#")[0]);
 }
 
-/** Where there is no Navigation API. */
+/** Whether the browser tells when the page goes on. Where it does not, an element may have the API's name. */
+function hasNavigation() {
+  try {
+    return Boolean(navigation.entries());
+  } catch {
+    return false;
+  }
+}
+
+/** Where it does not. */
 function listen() {
   addEventListener("popstate", look);
   for (const name of ["pushState", "replaceState"]) {
@@ -204,7 +213,7 @@ addEventListener("visibilitychange", look);
 addEventListener("pagehide", () => patience > 0 && !own("hidden") && settle(true));
 addEventListener("pageshow", (event) => event.persisted && read(Object.keys(known)));
 new MutationObserver(later).observe(root, { childList: true, subtree: true, attributeFilter: ["data-views"] });
-if (!self.navigation) listen();
+if (!hasNavigation()) listen();
 if (page) {
   address = addresses[0];
   path = identify(address);

@@ -1,12 +1,11 @@
-// The Wasm instance: calls into it, and its end.
+// The Wasm instance: calls into it, and its replacement.
 //
-// A panic, a stack overflow or any other trap breaks the instance, for the Worker and all objects in
-// the isolate. Nothing may run in it any more, so its futures never come to an end. Whoever waits for
-// one is told so at once, and another instance takes its place before the next call. What waits for
-// nothing of the instance goes on.
+// A panic, a stack overflow or any other trap breaks the instance, for the Worker and all objects in the isolate.
+// Nothing can run in it any more, so its futures never finish. Whoever waits for one gets an error at once, and
+// another instance takes its place before the next call. Requests that do not depend on the instance go on.
 //
-// This module stands between entry.js and what wasm-bindgen makes of the crate, and is imported by
-// both (src/edge/platform/instance.rs), so it imports neither.
+// This module stands between entry.js and what wasm-bindgen generates. Both import it
+// (src/edge/platform/instance.rs), so it imports neither.
 
 /** More answers are never due at a time; those of clients that have left would pile up otherwise. */
 const MOST_DUE = 10_000;

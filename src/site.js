@@ -1,9 +1,10 @@
-// Has the site's pages say whether a post exists, which the ledger has never seen: one fetch for each page in an
-// isolate, and with the ledger's leave, so that one fetch is on its way in all. What is asked, and what an
-// answer proves, is decided in Rust (src/verify).
+// Finds out from the site's pages whether a new post exists. Each page is fetched once for an isolate, and only
+// with the ledger's permission, so that one fetch is under way in all. Rust decides what to fetch and what an
+// answer proves (src/verify).
 //
-// Those who wait for the same page share one search, which hangs on the `waitUntil` of the first. Should its
-// context end all the same, the search is taken for lost after PATIENCE. As in lanes.js, whoever waits has a timer.
+// Requests that wait for the same page share one search, which is kept alive by the `waitUntil` of the first. If
+// that context ends all the same, the search counts as lost after PATIENCE. As in lanes.js, whoever waits has a
+// timer.
 
 import { call } from "./instance.js";
 

@@ -3,10 +3,11 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { digestOf } from "../tools/shell.mjs";
 import { startDev } from "./dev.mjs";
 import { ROOT, request, temporaryFolder } from "./workerd.mjs";
 
@@ -52,6 +53,25 @@ test("what has not changed is not built again", () => {
   assert.equal(status, 0);
   assert.match(output, /nothing has changed/);
   assert.ok(seconds < 5, `${seconds} s`);
+});
+
+test("what the Worker is made of is known by its content", () => {
+  const folder = temporaryFolder();
+  const [file, other] = [join(folder, "a"), join(folder, "b")];
+  const digests = [
+    () => {},
+    () => writeFileSync(file, "1"),
+    () => writeFileSync(file, "2"),
+    () => writeFileSync(other, ""),
+    () => renameSync(other, join(folder, "c")),
+    () => rmSync(folder, { recursive: true }),
+  ].map((change) => {
+    change();
+    const [digest, again] = [1, 2].map(() => digestOf([relative(ROOT, folder)]));
+    assert.equal(again, digest);
+    return digest;
+  });
+  assert.equal(new Set(digests).size, digests.length);
 });
 
 test("a missing rustup gets one line", () => {

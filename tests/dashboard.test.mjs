@@ -212,7 +212,64 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         // Those that never occurred are one line.
         assert.match(await page.textContent("#never"), /^Never so far: .*Floods/);
         for (const [name, , meaning] of reasons) assert.ok(meaning.length > 30, name);
+        // It is Tally's first day.
+        const begun = new Date(stats.not_counted_since);
+        assert.ok(Date.now() - begun < DAY, begun);
+        await shows(page, "#skipped-since", `Since ${begun.toLocaleDateString("en-GB", { dateStyle: "medium" })}`);
       }));
+
+    test("nothing is said of since when, where nobody knows", async () => {
+      const prepare = (page) => page.route(/\/stats/, (route) => route.fulfill({ json: { ...stats, not_counted_since: undefined } }));
+      await visit("", { prepare }, async (page) => {
+        await shows(page, "#skipped-sum", "8");
+        assert.equal(await page.textContent("#skipped-since"), "");
+        assert.equal(await page.isVisible("#skipped-since"), false);
+      });
+    });
+
+    test("who can add posts, which posts wait, and that the site cannot be read, in every language", async () => {
+      const since = "2026-11-21T10:07:42Z";
+      const site = { urls: ["https://blog.example", "https://two.example/blog"], waiting: 1 };
+      const unreadable = { since, why: "status 503" };
+      const answers = [{ new_posts: { from: "anyone", setting: "SITE_URL" } }, { site }, { site: { ...site, waiting: 1234, unreadable } }, { site: { ...site, waiting: 0, unreadable } }, { site: { ...site, waiting: 0 } }];
+      for (const [language, locale] of Object.entries({ en: "en-GB", de: "de-DE", fr: "fr-FR", es: "es-ES", pt: "pt-BR", ja: "ja-JP", zh: "zh-CN" })) {
+        const texts = words(language);
+        const say = (key, values) => texts[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+        let answer;
+        const prepare = (page) => page.route(/\/stats/, (route) => route.fulfill({ json: { ...stats, new_posts: undefined, ...answer } }));
+        const page = await open("", { locale, prepare });
+        /** Asks until an answer shows a text; one that is under way is the one before. */
+        const tells = async (index, selector, text) => {
+          answer = answers[index];
+          const found = await until(() => page.evaluate((selector) => {
+            dispatchEvent(new Event("online"));
+            return document.querySelector(selector).textContent;
+          }, selector), (found) => found === text, 5);
+          assert.equal(found, text, locale);
+        };
+        await tells(0, "#open", say("open", { setting: "SITE_URL" }));
+        assert.equal(await page.isVisible("#site"), false, locale);
+        const one = texts[`site.waiting.${new Intl.PluralRules(locale).select(1)}`];
+        await tells(1, "#site", one.replace("{n}", "1"));
+        assert.equal(await page.textContent("#open"), say("closed", { sites: "https://blog.example, https://two.example/blog" }));
+        const when = await page.evaluate(([tag, since]) => new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" }).format(new Date(since)), [locale, since]);
+        const outage = `${say("site.unreadable", { when, why: "status 503" })} ${say("site.help", {})}`;
+        await tells(2, "#site", `${outage} ${say("site.waiting.other", { n: (1234).toLocaleString(locale) })}`);
+        assert.deepEqual(await violations(page), []);
+        await tells(3, "#site", outage);
+        await tells(4, "#site", "");
+        assert.equal(await page.isVisible("#site"), false, locale);
+        assert.deepEqual(page.problems, [], locale);
+        await page.close();
+      }
+      for (const bad of [{ site: { urls: [1], waiting: 0 } }, { site: { urls: [], waiting: "3" } }, { site: { ...site, unreadable: { since: "soon", why: "x" } } }, { site: { ...site, unreadable: { since, why: {} } } }, { not_counted_since: 7 }]) {
+        const prepare = (page) => page.route(/\/stats/, (route) => route.fulfill({ json: { ...stats, ...bad } }));
+        const page = await open("", { prepare });
+        await page.locator("#notice").waitFor();
+        assert.match(await page.textContent("#trouble"), /^Tally’s answer cannot be read\./, JSON.stringify(bad));
+        await page.close();
+      }
+    });
 
     test("the writes of the day, and what the takeover left", async () => {
       await visit("", {}, async (page) => {
@@ -286,7 +343,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         await shows(page, "#what", "month");
         await shows(page, "#in-all", "50,000 views in all");
         await shows(page, "#readout", "9,000 views");
-        await shows(page, "#older", "41,000 views are older, or came with an import that has no days.");
+        await shows(page, "#older", "Older, or imported without dates: 41,000 views.");
         assert.equal(await label("month:"), `month: 9,000 views in 30 days, the most on ${English.format(new Date(day(20)))} with 8,000, 0 today.`);
         await shows(page, "#said", await label("month:"));
         assert.equal(new URL(page.url()).search, "?post=month");
@@ -310,7 +367,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         assert.equal(await page.evaluate(() => document.activeElement.id), "chart-title");
 
         await page.goto(`${tally.url}/dashboard?period=week&post=never-seen`);
-        await shows(page, "#in-all", "Nothing was ever counted for this post. Is it written as it is in the list?");
+        await shows(page, "#in-all", "No views have been counted for this post. Is it spelled as in the list?");
         await label("never-seen: 0 views in 30 days, 0 today.");
         await page.goto(`${tally.url}/dashboard?post=month`);
         await tabulates(page, days);
@@ -380,7 +437,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
       ["an error of a proxy", (route) => route.fulfill({ status: 502, body: "<h1>Bad gateway</h1>" }), /^Tally answers with an error \(502\)\./],
       ["an error of Tally", (route) => route.fulfill({ status: 503, json: { error: { code: "unpublished", message: "Workers <b>KV</b>" } } }), /^Tally answers with an error \(503\)\. Workers <b>KV<\/b>\./],
       ...["<html>", "", "null", "[]", "{}", '{"views":"<img>","posts":{},"days":[]}', '{"days":[{"day":"soon","views":1}],"posts":[{"post":1,"views":1}]}', '{"views":-1,"posts":1.5}'].map((body) =>
-        [`garbage, ${body}`, (route) => route.fulfill({ status: 200, body }), /^What Tally answers cannot be read\./]),
+        [`garbage, ${body}`, (route) => route.fulfill({ status: 200, body }), /^Tally’s answer cannot be read\./]),
     ];
     test("keeps the last numbers where the network or the server fails, and tells", async () => {
       const page = await open("?post=month");
@@ -394,7 +451,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         await page.evaluate(() => dispatchEvent(new Event("online")));
         await page.locator("#notice").waitFor();
         assert.match(await page.textContent("#trouble"), told, name);
-        assert.match(await page.textContent("#trouble"), /The numbers are the last that came\.$/);
+        assert.match(await page.textContent("#trouble"), /The numbers shown are the last ones received\.$/);
         assert.deepEqual(await numbers(), before, name);
         await page.unroute(NUMBERS);
         await page.getByRole("button", { name: "Try again" }).click();
@@ -449,7 +506,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
         },
       });
       await page.locator("#notice").waitFor();
-      assert.match(await page.textContent("#trouble"), /asked again every minute/);
+      assert.match(await page.textContent("#trouble"), /Trying again every minute/);
       assert.equal(await page.textContent("#views"), "");
       await page.unroute(NUMBERS);
       await page.clock.fastForward(66_000);
@@ -460,7 +517,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
       await page.reload();
       await until(() => held.length, (asked) => asked >= 3, 5);
       await page.clock.fastForward(6000);
-      await shows(page, "#published", "Tally takes long to answer.");
+      await shows(page, "#published", "Tally is taking a long time to answer.");
       for (const route of held) await route.continue();
       await posts(page, "all");
       await page.close();
@@ -608,7 +665,7 @@ describe("the dashboard", { skip: NO_BROWSER }, () => {
           await shows(page, "#what", post);
           assert.equal(new URL(page.url()).searchParams.get("post"), post);
         }
-        await shows(page, "#in-all", "Nothing was ever counted for this post. Is it written as it is in the list?");
+        await shows(page, "#in-all", "No views have been counted for this post. Is it spelled as in the list?");
       }));
 
     test("what is shown can be had as CSV, in which no cell is a formula", async () => {

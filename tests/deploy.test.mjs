@@ -69,8 +69,8 @@ describe("a deployment", { timeout: 240_000 }, () => {
 
   test("of another Worker over the same namespace is refused", async () => {
     const project = checkout();
-    for (const args of [["--name", "staging"], ["--name=staging"], ["--env", "staging"], ["-e", "staging"]]) {
-      const { status, output } = await tally(project, ["deploy", ...args]);
+    for (const args of [["--name", "staging"], ["--name=staging"], ["--env", "staging"], ["-e", "staging"], ["-estaging"], ["--e=staging"], ["--config", "staging.toml"], ["-c=staging.toml"], []]) {
+      const { status, output } = await tally(project, ["deploy", ...args], args.length ? {} : { CLOUDFLARE_ENV: "staging" });
       assert.equal(status, 2);
       assert.match(output, /would deploy another Worker/);
     }
@@ -87,6 +87,20 @@ describe("a deployment", { timeout: 240_000 }, () => {
     assert.equal((await tally(checkout(), ["deploy"])).status, 0);
     assert.equal(boundTo(), others[7].id);
     assert.equal(cloud.namespaces.length, 231);
+  });
+
+  test("of settings from before an upgrade says what to add, and then goes", async () => {
+    const missing = /\[\[durable_objects\.bindings\]\]\nname = "LEDGER"\nclass_name = "Ledger"\n|\[\[migrations\]\]\ntag = "v2"\nnew_sqlite_classes = \["Ledger"\]\n/g;
+    const project = checkout((settings) => settings.replace(missing, ""));
+    for (const command of ["deploy", "dev"]) {
+      const { status, stderr } = await tally(project, [command]);
+      assert.equal(status, 1, stderr);
+      assert.match(stderr, /^tally: version \d+\.\d+\.\d+ needs more in wrangler\.toml\./);
+      if (command === "dev") writeFileSync(join(project, "wrangler.toml"), readFileSync(join(project, "wrangler.toml"), "utf8") + stderr.split("\n\n").slice(1).join("\n"));
+    }
+    const { status, output } = await tally(project, ["deploy"]);
+    assert.equal(status, 0, output);
+    assert.equal(cloud.workers.get("tally").migrations.new_tag, "v2");
   });
 
   test("takes the namespace that wrangler.toml names", async () => {
@@ -177,6 +191,23 @@ describe("a deployment", { timeout: 240_000 }, () => {
     assert.equal(output.split(token).length, 2, "it is shown once");
     // The answer is remembered, and there is a token: nothing is left to ask.
     assert.doesNotMatch(await atTerminal(command, [], { cwd: project, env: { ...env, PATH: process.env.PATH } }), /\?/);
+  });
+
+  test("that is cancelled at a question ends with 130, and a folder that is not made is none", { skip: process.platform !== "linux" && "there is no terminal" }, async () => {
+    const { CI, ...env } = { ...machine.env, CLOUDFLARE_API_TOKEN: LOGIN, CLOUDFLARE_API_BASE_URL: cloud.url, TERM: "xterm", PATH: process.env.PATH };
+    const terminal = (args, answers, cwd, code) => atTerminal(`stty cols 120 rows 40; ${process.execPath} ${join(folder, "bin/tally.js")} ${args}`, answers, { cwd, env }, code);
+    const parent = temporaryFolder();
+    for (const answers of [[[/Which folder\?/, "\x03"]], [[/Which folder\?/, "\r"], [/your site's address\?/, "\x03"]]]) {
+      assert.match(await terminal("init", answers, parent, 130), /^tally: cancelled\r$/m);
+      assert.deepEqual(readdirSync(parent), []);
+    }
+    const asked = [[/Which folder\?/, "\r"], [/your site's address\?/, "blog\r"], [/not an address/, "\x7f\x7f\x7f\x7fhttps://blog.example\r"]];
+    assert.match(await terminal("init --no-install", asked, parent, 0), /^my-tally is ready:\r$/m);
+    assert.match(readFileSync(join(parent, "my-tally/wrangler.toml"), "utf8"), /^ALLOWED_ORIGINS = "https:\/\/blog\.example"$/m);
+
+    const project = checkout();
+    await terminal("deploy", [[/Make one\?/, "\x03"]], project, 130);
+    assert.deepEqual([cloud.workers.has("tally"), cloud.workers.get("tally").secrets], [true, {}], "it is deployed, without a token");
   });
 
   test("without Cloudflare, or without a wrangler.toml, says so", async () => {

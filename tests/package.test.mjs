@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, globSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { after, before, describe, test } from "node:test";
 import { gunzipSync } from "node:zlib";
@@ -31,12 +32,14 @@ async function succeeds(command, args, cwd, env = {}) {
   return result;
 }
 
-/** Runs `npm start` in a folder while `work` lasts. */
-async function started(folder, work) {
+/** Runs `npm start` in a folder while `work` lasts. No page of the site is looked at, as there is none. */
+const started = (folder, work, ...options) => serving("npm", ["start", "--", "--var", "SITE_URL:", ...options], folder, work);
+
+/** Runs a command that serves, in a folder, while `work` lasts. */
+async function serving(command, options, folder, work) {
   const port = await freePort();
-  // No page of the site is looked at, as there is none.
-  const args = ["start", "--", "--port", port, "--inspector-port", await freePort(), "--var", "SITE_URL:"];
-  const child = spawn("npm", args, { cwd: folder, env: machine.env, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  const args = [...options, "--port", port, "--inspector-port", await freePort()];
+  const child = spawn(command, args, { cwd: folder, env: machine.env, stdio: ["ignore", "pipe", "pipe"], detached: true });
   let log = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (log += data));
   const ended = new Promise((resolve) => child.once("close", resolve));
@@ -55,11 +58,26 @@ test("the same commit makes the same bytes", { timeout: 240_000 }, () => {
   // Whatever is made of the compiled Rust is made again.
   rmSync(join(ROOT, "build/.made-of"), { force: true });
   const again = release("again");
-  for (const file of ["SHA256SUMS", "button/package.json", "button/package-lock.json", "button/wrangler.toml"]) {
-    assert.equal(readFileSync(join(again, file), "utf8"), readFileSync(join(made, file), "utf8"), file);
+  const files = readdirSync(made, { recursive: true }).filter((file) => statSync(join(made, file)).isFile());
+  for (const file of files) assert.ok(readFileSync(join(again, file)).equals(readFileSync(join(made, file))), file);
+  const sums = readFileSync(join(made, "SHA256SUMS"), "utf8").trim().split("\n").map((line) => line.split("  "));
+  assert.deepEqual(sums.map(([, file]) => file), [`tally-button-${VERSION}.zip`, `tally-views-${VERSION}.zip`, `tally-worker-${VERSION}.tgz`]);
+  for (const [sum, file] of sums) assert.equal(createHash("sha256").update(readFileSync(join(made, file))).digest("hex"), sum, file);
+});
+
+test("the workflow attaches all that is made, and its actions are pinned", () => {
+  const folder = join(ROOT, ".github/workflows");
+  for (const file of readdirSync(folder)) {
+    const uses = [...readFileSync(join(folder, file), "utf8").matchAll(/\buses: *(.*)/g)];
+    assert.ok(uses.length > 1);
+    for (const [, action] of uses) assert.match(action, /^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/, file);
   }
-  const sums = readFileSync(join(made, "SHA256SUMS"), "utf8").trim().split("\n").map((line) => line.split("  ")[1]);
-  assert.deepEqual(sums, [`tally-views-${VERSION}.zip`, `tally-worker-${VERSION}.tgz`]);
+  const workflow = readFileSync(join(folder, "release.yml"), "utf8");
+  const patterns = [...workflow.matchAll(/^ +build\/release\/(.+)$/gm)].map(([, pattern]) => pattern);
+  assert.deepEqual([...new Set(patterns.flatMap((pattern) => globSync(pattern, { cwd: made })))].sort(), readdirSync(made).filter((file) => file !== "button").sort());
+  const changed = readFileSync(join(made, "NOTES.md"), "utf8");
+  assert.match(changed, /^### Added\n/);
+  assert.doesNotMatch(changed, /^## /m);
 });
 
 test("the package is small, and tells nothing of the machine that made it", () => {
@@ -78,6 +96,12 @@ test("the package's settings are those of wrangler.toml, each with a comment", (
   for (const name of Object.keys(packed.vars)) assert.match(text, new RegExp(`^# .+\\n${name} = `, "m"));
   const { cloudflare } = JSON.parse(readFileSync(join(made, "button/package.json"), "utf8"));
   assert.deepEqual(Object.keys(cloudflare.bindings), Object.keys(packed.vars));
+  for (const [name, { description }] of Object.entries(cloudflare.bindings)) assert.match(description, /^\S.{20,}\.$/, name);
+});
+
+test("the button's README has the button, for the repository that is named", () => {
+  const text = readFileSync(join(made, "button/README.md"), "utf8");
+  assert.match(text, /\(https:\/\/deploy\.workers\.cloudflare\.com\/button\)\]\(https:\/\/deploy\.workers\.cloudflare\.com\/\?url=https:\/\/github\.com\/YOUR-NAME\/tally-button\)/);
 });
 
 test("the button's repository installs, builds and deploys", { timeout: 240_000 }, async () => {
@@ -137,6 +161,43 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
       const { stdout } = await succeeds("npx", ["tally", "views", "142", "144", "--json", "--url", url], folder);
       assert.deepEqual(JSON.parse(stdout), { views: { 142: 1, 144: 0 } });
     });
+  });
+
+  test("reads what is stored as the version before stored it", async () => {
+    // A row of storage or a key of Workers KV in each line, in hexadecimal digits. tests/pinned.rs says what is in them.
+    const lines = readFileSync(join(ROOT, "tests/pinned-2.txt"), "utf8").trim().split("\n").map((line) => line.split(/ (?=[0-9a-f]*$)/));
+    const state = temporaryFolder();
+    const project = temporaryFolder();
+    cpSync(join(ROOT, "tests/stored-rows.js"), join(project, "stored-rows.js"));
+    const { name, compatibility_date, durable_objects, migrations, kv_namespaces } = parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
+    writeFileSync(join(project, "wrangler.json"), JSON.stringify({ name, main: "stored-rows.js", compatibility_date, durable_objects, migrations, kv_namespaces }));
+    const wrangler = join(folder, "node_modules/.bin/wrangler");
+    await serving(wrangler, ["dev", "--persist-to", state], project, async (url) => {
+      const { status, body } = await request(url, "/", { method: "POST", body: JSON.stringify(lines) });
+      assert.equal(status, 200, body);
+    });
+
+    const { stdout: token } = await succeeds("npx", ["tally", "token", "--local"], folder);
+    await started(folder, async (url) => {
+      // At first as it was published, then as it was counted.
+      assert.deepEqual((await read({ url }, "/views?post=142&post=143")).views, { 142: 300, 143: 5 });
+      const { stdout } = await succeeds("npx", ["tally", "export", "--url", url], folder, { ADMIN_TOKEN: token });
+      const views = Object.fromEntries(JSON.parse(stdout).posts.map(({ post, views }) => [post, views]));
+      assert.deepEqual(views, { 142: 300, 143: 5, 144: 6, "/posts/é": 3, imported: 2, "post-0": 100, "post-1": 100, "post-2": 100, "post-3": 100, "post-4": 100 });
+      await request(url, "/views/142", { method: "POST", headers: { Origin: site } });
+      const { posts } = await until(() => read({ url }, "/top"), ({ posts }) => posts[0]?.views === 301 && posts.length === 10);
+      assert.equal(posts.length, 10);
+    }, "--persist-to", state);
+  });
+
+  test("may be in a folder whose name is no word", async () => {
+    const name = "Bob's blog & more";
+    const { stdout } = await succeeds(process.execPath, [join(folder, "node_modules/tally-worker/bin/tally.js"), "init", name, "--site", " https://Blog.example/blog/ ", "--package", tarball], parent);
+    assert.match(stdout, /^ {2}cd 'Bob'\\''s blog & more'$/m);
+    const { name: worker, vars } = parse(readFileSync(join(parent, name, "wrangler.toml"), "utf8"));
+    assert.deepEqual([worker, vars.ALLOWED_ORIGINS, vars.SITE_URL], ["bob-s-blog-more", site, `${site}/blog`]);
+    const { output } = await succeeds("npm", ["run", "deploy", "--", "--dry-run"], join(parent, name));
+    assert.match(output, /--dry-run: exiting now/);
   });
 
   test("deploys without a build", async () => {

@@ -42,8 +42,8 @@ export function bareMachine() {
 }
 
 /** Runs a command to its end: its exit code and its output. */
-export function run(command, args, { cwd, env, input = "" }) {
-  const child = spawn(command, args, { cwd, env, stdio: "pipe" });
+export function run(command, args, { input = "", ...options }) {
+  const child = spawn(command, args, { ...options, stdio: "pipe" });
   const told = { stdout: "", stderr: "" };
   for (const name of ["stdout", "stderr"]) child[name].on("data", (data) => (told[name] += data));
   child.stdin.end(input);
@@ -53,8 +53,8 @@ export function run(command, args, { cwd, env, input = "" }) {
   });
 }
 
-/** Runs a command of a shell at a terminal, where each question gets its answer; all that was shown. */
-export function atTerminal(command, answers, options) {
+/** Runs a command of a shell at a terminal, where each question gets its answer, to an exit code; all that was shown. */
+export function atTerminal(command, answers, options, code = 0) {
   const child = spawn("script", ["--quiet", "--return", "--flush", "--command", command, "/dev/null"], options);
   let shown = "";
   child.stdout.on("data", (data) => {
@@ -63,11 +63,14 @@ export function atTerminal(command, answers, options) {
     const [, answer] = answers.shift();
     child.stdin.write(answer);
   });
+  // What waits for an answer that does not come.
+  const timer = setTimeout(() => child.kill(), 60_000);
   return new Promise((resolve, reject) => {
     child.once("error", reject);
     child.once("close", (status) => {
+      clearTimeout(timer);
       const text = shown.replace(/\x1b\[[0-9;?]*[A-Za-z]/g, "");
-      assert.equal(status, 0, text);
+      assert.equal(status, code, text);
       assert.deepEqual(answers, [], text);
       resolve(text);
     });

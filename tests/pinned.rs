@@ -19,8 +19,10 @@ use tally::published::head::{HEAD, Published};
 /// A row of storage or a key of Workers KV in each line: its name, then its bytes in hexadecimal digits. As
 /// they are written now.
 const PINNED: &str = include_str!("pinned.txt");
+/// As they were written before they said when the books were begun.
+const PINNED_3: &str = include_str!("pinned-3.txt");
 /// As they were written before posts had a standing.
-const PINNED_BEFORE: &str = include_str!("pinned-2.txt");
+const PINNED_2: &str = include_str!("pinned-2.txt");
 
 /// What places follow from in the pinned rows.
 const SECRET: [u8; 16] = [2; 16];
@@ -106,7 +108,7 @@ fn rows_and_keys_are_written_as_before() {
 
 #[test]
 fn rows_are_read_as_before() {
-    for rows in [PINNED_BEFORE, PINNED] {
+    for rows in [PINNED_2, PINNED_3, PINNED] {
         is_read(pinned(rows).0);
     }
 }
@@ -136,7 +138,7 @@ fn is_read(rows: Bytes) {
 /// Pages are found by the depths of their ranges.
 #[test]
 fn split_pages_are_read_as_before() {
-    let (mut rows, _) = pinned(PINNED_BEFORE);
+    let (mut rows, _) = pinned(PINNED_2);
     let page = rows.remove("0:page:").expect("a page");
     let (_, mut rest): (u64, _) = postcard::take_from_bytes(&page).expect("an event's number");
     let header = &page[..page.len() - rest.len()];
@@ -157,16 +159,17 @@ fn split_pages_are_read_as_before() {
 
 #[test]
 fn what_is_published_is_read_as_before() {
-    for (keys, unknown) in [(PINNED_BEFORE, 0), (PINNED, 2)] {
-        is_published(&pinned(keys).1, unknown);
+    for (keys, unknown, begun) in [(PINNED_2, 0, 0), (PINNED_3, 2, 0), (PINNED, 2, START)] {
+        is_published(&pinned(keys).1, unknown, begun);
     }
 }
 
-fn is_published(keys: &Bytes, unknown: u64) {
+fn is_published(keys: &Bytes, unknown: u64, begun: u32) {
     let published = Published::read(keys[HEAD].clone()).expect("a head");
     let summary = &published.head.summary;
     assert_eq!((summary.posts, summary.site.total), (4, 314));
     assert_eq!(summary.skipped, [0, 3, 0, 0, 0, unknown]);
+    assert_eq!(published.head.begun, at(begun));
     let top = |prefix| {
         let places = published.top(prefix, Period::All).expect("a list");
         let places = places

@@ -8,7 +8,7 @@ use site::{START, Site, at, post};
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use tally::base::limits::HOUR_SECONDS as HOUR;
-use tally::base::time::DAY;
+use tally::base::time::{DAY, Time};
 use tally::books::publication::{Action, StaleEntry};
 use tally::books::rows::Rows;
 use tally::books::takeover::{Found, FoundPart, Section, Want};
@@ -337,6 +337,28 @@ fn what_was_skipped_is_published() {
     site.now += 300;
     publishes(&mut site, &[]);
     assert_eq!(site.published().head.summary.skipped, [0, 5, 0, 0, 1, 0]);
+}
+
+/// Who goes on from what another has published, goes on with what that did not count, and since when.
+#[test]
+fn since_when_it_is_counted_is_published_and_restored() {
+    let before = published(&[("142", 3)]);
+    assert_eq!(before.published().head.begun, at(START));
+    // Nobody knows it where an older version has begun.
+    for begun in [at(START - 40 * DAY), Time::default()] {
+        let mut found = before.published();
+        found.head.begun = begun;
+        let mut site = Site::another();
+        site.now = before.now;
+        let now = at(site.now);
+        site.tally
+            .found_head(&site.store, &found, now)
+            .expect("rows");
+        site.save();
+        site.crash();
+        site.settle(600);
+        assert_eq!(site.published().head.begun, begun);
+    }
 }
 
 /// Also where nobody comes any more.

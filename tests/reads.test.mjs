@@ -82,8 +82,9 @@ describe("what was published", () => {
   });
 
   test("the totals", async () => {
-    const { published, oldest, kv, ...rest } = await read(tally, "/stats");
+    const { published, oldest, kv, not_counted_since: since, ...rest } = await read(tally, "/stats");
     assert.equal(oldest, published);
+    assert.ok(new Date(since) <= new Date(published) && Date.now() - new Date(since) < 600_000, since);
     const skipped = { duplicate: 0, bot: 0, prefetch: 0, origin: 0, flood: 0, unknown: 0 };
     const adopted = { posts: 0, left: 0 };
     const open = { from: "anyone", setting: "SITE_URL" };

@@ -240,6 +240,25 @@ test("a post that is shown for a moment is counted", { skip }, async () => {
   }
 });
 
+test("an element that is called as the Navigation API is not taken for it", { skip }, async () => {
+  const form = "<form id=navigation><input name=entries><input name=addEventListener><input name=currentEntry></form>";
+  const hide = () => Reflect.deleteProperty(self, "navigation");
+  for (const [element, init, kind] of [["<b id=navigation></b>", hide, "Element"], [form, hide, "Element"], [form, () => {}, "Navigation"]]) {
+    tally.forget();
+    pages["/named"] = () => html(script(), element);
+    const page = await visit("/named", { init });
+    await pinged(1);
+    assert.ok(await page.evaluate((kind) => self.navigation instanceof self[kind], kind));
+    await page.evaluate(() => {
+      history.pushState(null, "", "/named/on");
+      document.title = "On";
+    });
+    assert.deepEqual(await pinged(2), ["POST /views//named", "POST /views//named/on"], element);
+    assert.deepEqual(page.errors, []);
+    await page.context().close();
+  }
+});
+
 test("nothing is counted or shown before the page is there, with and without the Navigation API", { skip }, async () => {
   pages["/slow.js"] = async () => {
     await sleep(1500);

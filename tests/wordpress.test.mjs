@@ -577,6 +577,38 @@ describe("on a real WordPress", { skip }, () => {
     set({ place: "", addresses: [] });
   });
 
+  test("plain permalinks are warned of, as a Worker with SITE_URL finds no post there", async () => {
+    const warned = async () => {
+      await settings(owner);
+      return owner.locator(".notice-warning", { hasText: "Your permalinks are plain. If your Worker has SITE_URL set, it does not count new posts." }).count();
+    };
+    assert.equal(await warned(), 1);
+    wp.php("update_option('permalink_structure', '/%postname%/');");
+    try {
+      assert.equal(await warned(), 0);
+    } finally {
+      wp.php("update_option('permalink_structure', '');");
+    }
+    // Without a Worker there is nothing to warn of yet.
+    const { url } = set({ url: "" });
+    assert.equal(await warned(), 0);
+    set({ url });
+  });
+
+  test("on AMP pages addresses are not left out, as the settings say", async () => {
+    const said = async () => {
+      await settings(owner);
+      return owner.locator("td:has(#tally_views_addresses) .description").allTextContents();
+    };
+    assert.equal((await said()).length, 1);
+    wp.put("wp-content/mu-plugins/amp.php", "<?php function amp_is_request() { return false; }");
+    try {
+      assert.equal((await said())[1], "On AMP pages, views from these addresses are counted all the same.");
+    } finally {
+      wp.put("wp-content/mu-plugins/amp.php", "");
+    }
+  });
+
   test("who comes from an address that is left out is not counted", async () => {
     const networks = { "192.0.2.7": "192.0.2.7", "192.0.2.9": "192.0.2.0/28", "2001:db8::1": "2001:db8::/32", "::1": "::1", "10.9.8.7": "0.0.0.0/0" };
     const others = { "192.0.2.8": "192.0.2.7", "192.0.2.16": "192.0.2.0/28", "2001:db9::1": "2001:db8::/32", "::1": "0.0.0.0/0", x: "0.0.0.0/0", "1.2.3.4": "" };
@@ -839,6 +871,35 @@ describe("on a real WordPress", { skip }, () => {
     assert.deepEqual(await listed(reader, ".wp-block-tally-views-top"), ["Shown 2 views", "Plain 1 view"]);
   });
 
+  test("the editor and the screens speak German", async () => {
+    wp.php("wp_update_user(['ID' => 1, 'locale' => 'de_DE']);");
+    try {
+      await admin(owner, `post.php?post=${posts.blocks}&action=edit`);
+      await owner.waitForFunction(() => window.wp?.data?.select("core/block-editor")?.getBlockCount() > 0);
+      await owner.evaluate(() => {
+        const { dispatch } = window.wp.data;
+        dispatch("core/preferences").set("core/edit-post", "welcomeGuide", false);
+        // Newer versions have it elsewhere.
+        const [editor] = ["core/edit-post", "core/editor"].map(dispatch).filter((store) => store.setIsInserterOpened);
+        editor.setIsInserterOpened(true);
+      });
+      await owner.fill(".block-editor-inserter__menu input[type=search]", "beliebt");
+      await owner.locator(".block-editor-block-types-list__item-title", { hasText: "Meistgelesene Beiträge" }).first().waitFor();
+      await owner.evaluate(() => {
+        const { clientId } = window.wp.data.select("core/block-editor").getBlocks().find(({ name }) => name === "tally-views/top");
+        window.wp.data.dispatch("core/edit-post").openGeneralSidebar("edit-post/block");
+        return window.wp.data.dispatch("core/block-editor").selectBlock(clientId);
+      });
+      const sidebar = owner.locator(".block-editor-block-inspector");
+      assert.equal((await sidebar.locator(".block-editor-block-card__title").textContent()).trim(), "Meistgelesene Beiträge");
+      assert.deepEqual(await sidebar.locator("select").first().locator("option").allTextContents(), ["Gesamter Zeitraum", "Letzte 24 Stunden", "Letzte 7 Tage", "Letzte 30 Tage"]);
+      await sidebar.getByText("Beitragsbilder anzeigen").waitFor();
+      assert.match((await importFrom({ field: "no_such" })).join(), /^Importierte Beiträge: 0\. Übersprungene Werte: 0\.$/);
+    } finally {
+      wp.php("wp_update_user(['ID' => 1, 'locale' => '']);");
+    }
+  });
+
   test("the widget is set up by its form", () => {
     const html = wp.php("$widget = new Tally_Views\\Top_Widget(); ob_start(); $widget->form([]); return ob_get_clean();");
     for (const name of ["title", "limit", "period", "views"]) assert.match(html, new RegExp(`name="widget-tally_top\\[[^"]*\\]\\[${name}\\]"`));
@@ -984,6 +1045,26 @@ describe("on a real WordPress", { skip }, () => {
       assert.ok(main.includes(`${posts.shown}`) && !main.some((name) => /\//.test(name)));
       const list = await request(wp.local, "/two/?rest_route=/tally-views/v1/top", { headers: { Host: wp.host } });
       assert.match(JSON.parse(list.body).html, /^<li [^>]*><a [^>]*>Second<\/a> <span class="tally-top-views">1 view<\/span><\/li>$/);
+      // Who owns a site, and not the network, cannot have the server send requests to itself.
+      const here = ["http://127.0.0.1:6379", "http://localhost:80", "http://a.localhost", "http://[::1]:25"];
+      const named = (user, environment) => wp.php(`putenv('WP_ENVIRONMENT_TYPE=${environment}');
+        wp_set_current_user(${user});
+        return array_map('Tally_Views\\origin', json_decode('${JSON.stringify([...here, "https://tally.example"])}'));`);
+      const siteOwner = wp.php(`$id = wp_insert_user(['user_login' => 'two', 'user_pass' => 'x']); add_user_to_blog(${two}, $id, 'administrator'); return $id;`);
+      assert.deepEqual(named(siteOwner, "production"), ["", "", "", "", "https://tally.example"]);
+      for (const all of [named(1, "production"), named(siteOwner, "local")]) assert.deepEqual(all, [...here, "https://tally.example"]);
+      // What was entered for him stays as it is.
+      const form = (url) => `require_once ABSPATH . 'wp-admin/includes/template.php'; require_once WP_PLUGIN_DIR . '/tally-views/includes/settings-page.php';
+        return Tally_Views\\sanitize_url_setting('${url}');`;
+      const before = wp.php(`switch_to_blog(${two}); return get_option('tally_views_settings');`);
+      const inTwo = (url, code) => wp.php(`switch_to_blog(${two}); wp_set_current_user(${siteOwner}); update_option('tally_views_settings', ['url' => '${url}']); ${code}`);
+      assert.equal(inTwo(here[0], form(here[0])), here[0]);
+      assert.equal(inTwo(here[0], form(here[1])), here[0]);
+      // Nor behind an address that is encrypted: the request itself is refused.
+      const detail = (url) => inTwo(url, "return Tally_Views\\ask_worker('/stats')->get_error_data()['detail'];");
+      assert.match(detail("https://127.0.0.1:1"), /valid URL/);
+      assert.doesNotMatch(detail("http://127.0.0.1:1"), /valid URL/);
+      wp.php(`switch_to_blog(${two}); ${before ? "" : "delete_option('tally_views_settings');"}`);
       await reader.context().close();
     } finally {
       // It is not active for the network, but for the site.

@@ -1,8 +1,7 @@
-// Builds the Worker's Rust: `cargo build`, wasm-bindgen and wasm-opt, from `src` into `build`, from
-// where `src/entry.js` imports it; and with esbuild what pages load, from `public` into
-// `build/public`. Runs by itself before `wrangler dev` and `wrangler deploy`, and on every change of
-// the two; Rust that has not changed is not made again. The same sources make the same bytes, wherever they
-// and cargo's folder are.
+// Builds the Worker's Rust with `cargo build`, wasm-bindgen and wasm-opt, from `src` into `build`, from where
+// `src/entry.js` imports it; and with esbuild the files for pages, from `public` into `build/public`. wrangler
+// runs this before `dev` and `deploy`, and after every change in the two folders. Rust that has not changed is not
+// built again. The same sources make the same bytes, wherever they and cargo's folder are.
 //
 // `node tools/build.mjs DIR [cargo flags]` builds a variant of the Rust into DIR.
 

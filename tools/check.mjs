@@ -1,5 +1,5 @@
-// `npm run check`: what needs no Worker and is quick: formats, lints, types, versions, and the links of the
-// docs. It says all that is wrong, not only what is wrong first.
+// `npm run check`: the quick checks that need no Worker: formats, lints, types, versions, and the links in the
+// docs. Reports everything that is wrong, not only the first problem.
 
 import { brokenLinks } from "./docs.mjs";
 import { WASM_TARGET, fail, say, start } from "./shell.mjs";

@@ -3,7 +3,9 @@
 //   tally-worker-X.Y.Z.tgz   the package for npm: the built Worker, the command, the WordPress plugin
 //   tally-views-X.Y.Z.zip    the WordPress plugin
 //   button/                  the contents of a repository with a button "Deploy to Cloudflare"
-//   SHA256SUMS               the checksums of the two files
+//   tally-button-X.Y.Z.zip   the same in one file
+//   SHA256SUMS               the checksums of the three files
+//   NOTES.md                 what CHANGELOG.md says of the version
 //
 // The same commit makes the same bytes. `--out DIR` takes another folder, `--version X.Y.Z` another version,
 // for tests of an upgrade, and `--repository URL` says where the contents of button/ are published.
@@ -12,6 +14,7 @@ import { createHash } from "node:crypto";
 import { chmodSync, cpSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
+import { zipSync } from "fflate";
 import { parse } from "smol-toml";
 import { PUBLIC, ROOT, fail, output, run, say } from "./shell.mjs";
 
@@ -27,6 +30,8 @@ const OUT = resolve(ROOT, options.out);
 const PACKAGE = join(OUT, "tally-worker");
 const BUTTON = join(OUT, "button");
 const MOST_BYTES = 1_000_000;
+/** The first time that a zip can tell. */
+const FIRST = new Date(1980, 0, 1);
 
 rmSync(OUT, { recursive: true, force: true });
 mkdirSync(PACKAGE, { recursive: true });
@@ -36,6 +41,7 @@ const tarball = pack();
 cpSync(join(ROOT, "build/tally-views.zip"), join(OUT, `tally-views-${version}.zip`));
 makeButton();
 writeChecksums();
+write(OUT, "NOTES.md", notes());
 if (output("git", ["status", "--porcelain"])) say("this is not what a commit has: there are changes");
 say(`${tarball} (${Math.ceil(statSync(join(OUT, tarball)).size / 1000)} KB)`);
 
@@ -105,6 +111,12 @@ function writeChecksums() {
   write(OUT, "SHA256SUMS", sums.join(""));
 }
 
+/** The section of the version, without its heading. */
+function notes() {
+  const sections = readFileSync(join(ROOT, "CHANGELOG.md"), "utf8").split(/^## /m);
+  return sections.find((section) => section.startsWith(`[${version}]`))?.replace(/^.*\n+/, "") ?? "";
+}
+
 /** Puts together the repository behind the button. */
 function makeButton() {
   mkdirSync(BUTTON);
@@ -120,6 +132,8 @@ function makeButton() {
   write(BUTTON, ".gitignore", "/node_modules/\n/.wrangler/\n/.dev.vars*\n/wrangler.resolved.json\n");
   write(BUTTON, "README.md", readFileSync(join(ROOT, "package/button.md"), "utf8").replaceAll("REPOSITORY", options.repository));
   lock(manifest);
+  const files = readdirSync(BUTTON).sort().map((file) => [file, readFileSync(join(BUTTON, file))]);
+  writeFileSync(join(OUT, `tally-button-${version}.zip`), zipSync(Object.fromEntries(files), { level: 9, mtime: FIRST }));
 }
 
 /** What the button's form says of every setting: its comment in wrangler.toml. */

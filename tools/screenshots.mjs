@@ -1,5 +1,5 @@
-// Makes the docs' pictures, docs/page.png and docs/dashboard.png: a blog's page with its views, the list
-// and badges, and the dashboard, of a real Worker in a real browser. `npm run screenshots`.
+// `npm run screenshots`: makes the pictures in the docs, docs/page.png and docs/dashboard.png, of a real Worker in
+// a real browser: a blog's page with its views, the list and badges, and the dashboard.
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";

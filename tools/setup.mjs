@@ -1,8 +1,8 @@
-// Installs what the project needs and the machine lacks, into the project's folder: the npm
-// packages (wrangler, workerd, wasm-opt and the Node that they want), the wasm target of the Rust
-// toolchain, and wasm-bindgen. Runs before the npm scripts; says nothing when all is there.
+// Installs what the project needs and the machine lacks, into the project's folder: the npm packages (wrangler,
+// workerd, wasm-opt, and the Node.js that they need), the wasm target of the Rust toolchain, and wasm-bindgen.
+// Runs before the npm scripts, and says nothing if everything is there.
 //
-// `node tools/setup.mjs --dev` installs what the tests and measurements want too: a browser and more.
+// `node tools/setup.mjs --dev` also installs what tests and measurements need, such as a browser.
 
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

@@ -1,6 +1,8 @@
-// What the scripts share: where things are, how a command is run, how a step is announced.
+// What the scripts share: paths, running a command, announcing a step.
 
 import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -52,4 +54,22 @@ export function start(command, args, stdio, env = {}) {
     // npm's commands are batch files there.
     shell: process.platform === "win32",
   });
+}
+
+/** A hash of files and of all files in folders, which are named from the project's folder; a missing one counts too. */
+export function digestOf(paths) {
+  const hash = createHash("sha256");
+  for (const path of paths.map((path) => join(ROOT, path))) {
+    if (!existsSync(path)) {
+      hash.update(`${path} is missing\n`);
+      continue;
+    }
+    const isFolder = statSync(path).isDirectory();
+    const files = isFolder ? readdirSync(path, { recursive: true }).map((file) => join(path, `${file}`)).sort() : [path];
+    for (const file of files.filter((file) => statSync(file).isFile())) {
+      const content = readFileSync(file);
+      hash.update(`${file} ${content.length}\n`).update(content);
+    }
+  }
+  return hash.digest("hex");
 }

@@ -1,5 +1,5 @@
-// Carries the version of package.json to wherever else it is written. Runs in `npm version`;
-// `node tools/version.mjs --check` only says what is different.
+// Copies the version of package.json to every other file that has it. Runs in `npm version`. `node
+// tools/version.mjs --check` only reports what differs.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,7 +1,7 @@
-// Zips `wordpress` into `build/tally-views.zip`, as WordPress takes a plugin: everything in a folder
-// `tally-views`, with the license, the scripts that count, as tools/build.mjs has made them, the template for
-// translators, made of the sources, and the translations (`wordpress/languages/*.po`) as WordPress reads them. The
-// same files make the same zip.
+// Zips `wordpress` into `build/tally-views.zip`, in the form in which WordPress takes a plugin: a folder
+// `tally-views` with the sources, the license, the scripts that count (as tools/build.mjs has made them), the
+// template for translators (made from the sources), and the translations (`wordpress/languages/*.po`) in the
+// format that WordPress reads. The same files make the same zip.
 
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

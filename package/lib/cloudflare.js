@@ -3,10 +3,12 @@
 // one, and fails where an earlier deployment has made it already.
 
 import { randomBytes } from "node:crypto";
+import { bodyOf } from "./body.js";
 import { Failure, reasonOf, say, unreachable, usage } from "./failure.js";
 import { remember, remembered, wrangler } from "./project.js";
 
 const PATIENCE = 30_000;
+const MOST_BYTES = 8 << 20;
 /** Error codes of the API. */
 const NO_SUCH_WORKER = 10007;
 const TITLE_IS_TAKEN = 10014;
@@ -109,14 +111,14 @@ export class Cloudflare {
     const headers = { ...this.#headers, "Content-Type": "application/json" };
     let response, answer;
     try {
-      response = await fetch(base + path, { ...options, headers, signal: AbortSignal.timeout(PATIENCE) });
-      answer = await response.json();
+      response = await fetch(base + path, { ...options, headers, redirect: "error", signal: AbortSignal.timeout(PATIENCE) });
+      answer = JSON.parse((await bodyOf(response, MOST_BYTES)).bytes.toString());
     } catch (error) {
       const reason = response ? response.status : reasonOf(error);
       throw unreachable(`Cloudflare does not answer (${reason}); nothing was uploaded, run the command again later`);
     }
-    if (answer.success) return answer;
-    const [{ code, message } = {}] = answer.errors ?? [];
+    if (answer?.success) return answer;
+    const [{ code, message } = {}] = answer?.errors ?? [];
     throw refusal(response.status, code, message);
   }
 }
@@ -143,10 +145,19 @@ async function credentials(isInteractive) {
     const { code } = await wrangler(["login"], { stdout: 2 });
     if (code === 0) answer = await ask();
   }
-  if (answer.code !== 0) {
-    throw new Failure("not logged in to Cloudflare; run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN", { code: "no_login" });
+  const login = answer.code === 0 && loginIn(answer.output);
+  if (!login) throw new Failure("not logged in to Cloudflare; run `npx wrangler login`, or set CLOUDFLARE_API_TOKEN", { code: "no_login" });
+  return login;
+}
+
+/** What wrangler tells of a login; undefined where that is nothing. */
+function loginIn(output) {
+  try {
+    const login = JSON.parse(output);
+    return login.token || (login.key && login.email) ? login : undefined;
+  } catch {
+    return undefined;
   }
-  return JSON.parse(answer.output);
 }
 
 /** Makes a token and sets it as a secret of the Worker; nobody else gets to know it. */

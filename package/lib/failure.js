@@ -1,5 +1,7 @@
 // What can go wrong, in words for the person who runs the command.
 
+import { printableLines } from "./terminal.js";
+
 /** Exit codes, as `tally --help` lists them. */
 export const EXIT = { fine: 0, failed: 1, usage: 2, unreachable: 3, cancelled: 130 };
 
@@ -20,5 +22,5 @@ export const reasonOf = (error) => error.cause?.code ?? error.cause?.message ?? 
 
 /** Tells the person how it goes. Standard output is for results, so this goes to standard error. */
 export function say(text) {
-  console.error(`tally: ${text}`);
+  console.error(`tally: ${printableLines(text)}`);
 }

@@ -35,18 +35,18 @@ function allows(sources, kind, asked) {
     if (hashed(sources, asked.integrity)) return true;
     if (lower.includes("'strict-dynamic'")) return Boolean(asked.inserted);
   }
-  return lower.some((source, place) => matches(source, sources[place], asked));
+  const [target, self] = [new URL(asked.url), new URL(asked.page)];
+  return lower.some((source, place) => matches(source, sources[place], target, self));
 }
 
 /** Whether all hashes of an integrity attribute are listed. */
 function hashed(sources, integrity) {
   const hashes = integrity?.trim().split(/\s+/).map((hash) => `'${hash.split("?")[0]}'`);
-  return Boolean(hashes?.length) && hashes.every((hash) => sources.includes(hash));
+  const listed = new Set(sources);
+  return Boolean(hashes?.length) && hashes.every((hash) => listed.has(hash));
 }
 
-function matches(source, written, { url, page }) {
-  const target = new URL(url);
-  const self = new URL(page);
+function matches(source, written, target, self) {
   if (source === "'self'") return target.host === self.host && isUpgrade(self.protocol, target.protocol);
   if (source === "*") return /^https?:$/.test(target.protocol);
   if (/^[a-z][a-z0-9+.-]*:$/.test(source)) return isUpgrade(source, target.protocol);

@@ -6,9 +6,11 @@
 import tab from "@bomb.sh/tab/commander";
 import { Argument, Command, CommanderError, Option } from "commander";
 import * as ask from "./ask.js";
-import { EXIT, Failure, usage } from "./failure.js";
+import { EXIT, Failure, say, usage } from "./failure.js";
 import { LOCAL, VERSION, remembered } from "./project.js";
+import { useProxy } from "./proxy.js";
 import { Tally } from "./tally.js";
+import { jsonLine, print, printableLines } from "./terminal.js";
 
 const HELP = `
 Address of your Tally: --url, or TALLY_URL in the environment, or the one that \`tally deploy\` told in this
@@ -18,40 +20,60 @@ Exit codes: 0 all is well; 1 it failed, or a problem was found; 2 wrong usage; 3
 
 /** Runs the command; resolves to the exit code. */
 export async function main(argv) {
-  const json = argv.includes("--json");
+  const json = isAsked("--json", argv);
   try {
-    /** What a command found; nothing where help was asked for. */
-    let found = /** @type {Promise<{ data?: object, text?: string, exit?: number }>} */ (Promise.resolve({}));
-    await program((result) => (found = result)).parseAsync(argv);
-    return print(await found, json);
+    return await show(await found(argv), json);
   } catch (error) {
     return failed(error, json);
   }
 }
 
-/** @param {{ data?: object, text?: string, exit?: number }} found */
-function print({ data, text, exit = EXIT.fine }, json) {
-  if (json && data) console.log(JSON.stringify(data));
-  else if (!json && text) console.log(text);
+/** What the command finds; or help, or the version. */
+async function found(argv) {
+  let found = /** @type {Promise<Found>} */ (Promise.resolve({}));
+  let help = "";
+  try {
+    await program((result) => (found = result), (text) => (help += text)).parseAsync(argv);
+  } catch (error) {
+    if (!(error instanceof CommanderError) || error.exitCode) throw error;
+    return { data: { text: help.trimEnd() }, text: help.trimEnd() };
+  }
+  return found;
+}
+
+/** Whether an option is given. After `--` there are none. */
+function isAsked(option, argv) {
+  const end = argv.indexOf("--");
+  return argv.slice(2, end < 0 ? undefined : end).includes(option);
+}
+
+/** @typedef {{ data?: object, text?: string, exit?: number }} Found */
+
+/** @param {Found} found */
+async function show({ data, text, exit = EXIT.fine }, json) {
+  if (json && data) await print(jsonLine(data));
+  else if (!json && text) await print(printableLines(text));
   return exit;
 }
 
-function failed(error, json) {
-  // Commander has said it.
-  if (error instanceof CommanderError) {
-    if (json && error.exitCode) console.log(JSON.stringify({ error: { code: "usage", message: error.message } }));
-    return error.exitCode && EXIT.usage;
-  }
-  // A file that cannot be written, or a command that cannot be run.
-  if (error.syscall) return failed(new Failure(error.message, { code: "system" }), json);
-  if (!(error instanceof Failure)) throw error;
-  if (json) console.log(JSON.stringify({ error: { code: error.code, message: error.message } }));
-  else console.error(`tally: ${error.message}`);
-  return error.exit;
+async function failed(error, json) {
+  const isUsage = error instanceof CommanderError;
+  const failure = isUsage ? usage(error.message.replace(/^error: /, "")) : failureOf(error);
+  if (json) await print(jsonLine({ error: { code: failure.code, message: failure.message } })).catch(() => undefined);
+  // Commander has said what it found.
+  else if (!isUsage) say(failure.message);
+  return failure.exit;
 }
 
-/** The commands. `run` is given the promise of what the chosen one finds. */
-function program(run) {
+function failureOf(error) {
+  if (error instanceof Failure) return error;
+  // A file that cannot be written, or a command that cannot be run.
+  if (error?.syscall) return new Failure(error.message, { code: "system" });
+  return new Failure(`this is a bug of the command, please report it: ${error?.stack ?? error}`, { code: "internal" });
+}
+
+/** The commands. `run` is given the promise of what the chosen one finds, `writeOut` what help there is. */
+function program(run, writeOut) {
   const program = new Command("tally")
     .description("Exact view counters for a blog, on your own Cloudflare Worker.")
     .version(VERSION)
@@ -59,7 +81,11 @@ function program(run) {
     .addOption(new Option("--url <address>", "the address of your Tally").env("TALLY_URL").argParser(addressed))
     .addHelpText("after", HELP)
     .configureHelp({ showGlobalOptions: true })
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "tally: ")) })
+    .configureOutput({
+      writeOut,
+      outputError: (text, write) => write(printableLines(text.replace(/^error: /, "tally: "))),
+    })
+    .hook("preAction", useProxy)
     .showHelpAfterError("Run `tally --help` for what there is.")
     .exitOverride();
 
@@ -91,7 +117,7 @@ function program(run) {
     "dev",
     `run it on this machine, at ${LOCAL}`,
     ["tally dev", "tally dev --port 9000"],
-    async (options, args) => (await import("./commands/dev.js")).dev(args),
+    async (options, args) => (await import("./commands/dev.js")).dev(args, options),
   );
 
   wrapper(
@@ -163,7 +189,9 @@ function program(run) {
   ).argument("<page>", "the page's address");
 
   tab(program, { completionCommandName: "completions" });
-  program.commands.find((command) => command.name() === "completions")?.description("print completions for your shell").addHelpText("after", "\nExamples:\n  $ source <(tally completions bash)");
+  const completions = program.commands.find((command) => command.name() === "completions");
+  completions?.description("print completions for your shell").addHelpText("after", "\nExamples:\n  $ source <(tally completions bash)\n  $ tally completions fish > ~/.config/fish/completions/tally.fish");
+  completions?.action((shell) => run(import("./completions.js").then(({ completionsFor }) => completionsFor(shell))));
   return program;
 }
 

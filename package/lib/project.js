@@ -4,7 +4,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
-import { parse } from "smol-toml";
+import { parse, stringify } from "smol-toml";
 import { Failure } from "./failure.js";
 
 const require = createRequire(import.meta.url);
@@ -23,23 +23,56 @@ export function readConfig() {
     throw new Failure("there is no wrangler.toml here; change to the folder of your Tally, or make one with `tally init`", { code: "no_project" });
   }
   try {
-    return parse(readFileSync(file, "utf8"));
+    // Windows' editors may begin a file with a byte order mark.
+    return checked(parse(readFileSync(file, "utf8").replace(/^\ufeff/, "")));
   } catch (error) {
     throw new Failure(`wrangler.toml cannot be read: ${error.message.trim()}`, { code: "invalid_config" });
   }
 }
 
+/** Settings in which what the commands use is of its type. wrangler checks the rest. */
+function checked(config) {
+  const { name, account_id: account, kv_namespaces: namespaces = [] } = config;
+  for (const [key, value] of Object.entries({ name, account_id: account })) {
+    if (value !== undefined && typeof value !== "string") throw new Error(`\`${key}\` is not a text`);
+  }
+  const isTable = (value) => typeof value === "object" && !Array.isArray(value);
+  if (!Array.isArray(namespaces) || !namespaces.every(isTable)) throw new Error("namespaces of Workers KV are written as [[kv_namespaces]]");
+  return config;
+}
+
+/** Fails where the settings lack a Durable Object that this version has. They are yours, so an upgrade does not change them. */
+export function checkUpgrade(config) {
+  const file = join(PACKAGE, "wrangler.toml");
+  if (!existsSync(file)) return;
+  const { migrations, durable_objects: objects } = /** @type {any} */ (parse(readFileSync(file, "utf8")));
+  const lacks = (all, key) => (one) => ![all ?? []].flat().some((other) => other[key] === one[key]);
+  const missing = {
+    durable_objects: { bindings: objects.bindings.filter(lacks(config.durable_objects?.bindings, "name")) },
+    migrations: migrations.filter(lacks(config.migrations, "tag")),
+  };
+  const text = [missing.durable_objects.bindings.length && { durable_objects: missing.durable_objects }, missing.migrations.length && { migrations: missing.migrations }];
+  const toml = text.filter(Boolean).map((part) => stringify(part).trim()).join("\n\n");
+  if (toml) throw new Failure(`version ${VERSION} needs more in wrangler.toml. Add this, and run the command again:\n\n${toml}\n`, { code: "invalid_config" });
+}
+
+/** What is remembered: `url` and `account`. */
 export function remembered() {
   try {
-    return JSON.parse(readFileSync(MEMORY, "utf8"));
+    const { url, account } = JSON.parse(readFileSync(MEMORY, "utf8"));
+    return { url: URL.canParse(url) && /^https?:/.test(url) ? new URL(url).origin : undefined, account };
   } catch {
     return {};
   }
 }
 
 export function remember(facts) {
-  mkdirSync(dirname(MEMORY), { recursive: true });
-  writeFileSync(MEMORY, `${JSON.stringify({ ...remembered(), ...facts })}\n`);
+  try {
+    mkdirSync(dirname(MEMORY), { recursive: true });
+    writeFileSync(MEMORY, `${JSON.stringify({ ...remembered(), ...facts })}\n`);
+  } catch {
+    // A folder that cannot be written is no reason to fail.
+  }
 }
 
 /**

@@ -1,15 +1,18 @@
-// A Tally, over HTTP.
+// A Tally, over HTTP. What answers may be anything else.
 
+import { bodyOf } from "./body.js";
 import { Failure, reasonOf, unreachable } from "./failure.js";
 
 /** How long a read may take, in milliseconds. */
 const PATIENCE = 10_000;
+/** How large the answer to a read may be. */
+const MOST_BYTES = 1 << 20;
 
 export class Tally {
   /** `url` is its address; `token` is the owner's, where there is one. */
   constructor(url, token) {
     this.url = url;
-    this.token = token;
+    this.token = token?.trim();
   }
 
   /** The address of something of it. */
@@ -28,10 +31,11 @@ export class Tally {
   }
 
   /** The same as the owner. */
-  asOwner(path, options = {}) {
+  async asOwner(path, options = {}) {
     if (!this.token) {
       throw new Failure("this needs the owner's token in the environment, as ADMIN_TOKEN; `tally token` makes one", { code: "no_token" });
     }
+    if (/[^\x20-\x7e]/.test(this.token)) throw new Failure("ADMIN_TOKEN has characters in it that no request can have", { code: "no_token" });
     const { protocol, hostname } = this.at("/");
     if (protocol !== "https:" && !/^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)) {
       throw new Failure(`the owner's token is not sent to ${this.url}, where others could read it; use https`, { code: "insecure" });
@@ -39,24 +43,35 @@ export class Tally {
     return this.fetch(path, { ...options, headers: { ...options.headers, Authorization: `Bearer ${this.token}` } });
   }
 
-  /** What a read answers. The token is sent only where the read wants it. */
-  async read(path) {
+  /** What a read answers, if that `isRight`. The token is sent only where the read wants it. */
+  async read(path, isRight) {
     const open = await this.fetch(path);
     const answer = open.status === 401 && this.token ? await this.asOwner(path) : open;
-    return this.json(answer);
+    const body = await this.json(answer);
+    if (!isRight(body)) throw this.silence(new Error("it has other fields"));
+    return body;
   }
 
-  /** The JSON of an answer, or a failure in the Worker's words. */
+  /** The object that an answer has, or a failure in the Worker's words. */
   async json(answer) {
-    let body;
-    try {
-      body = await answer.json();
-    } catch (error) {
-      throw this.silence(error.name === "SyntaxError" ? new Error(answer.status) : error);
-    }
+    const body = await this.objectIn(answer);
+    if (!body) throw this.silence(new Error(answer.status));
     if (answer.ok) return body;
-    if (!body?.error?.message) throw this.silence(new Error(answer.status));
-    throw new Failure(body.error.message, { code: body.error.code });
+    const { code, message } = body.error ?? {};
+    if (typeof code !== "string" || typeof message !== "string") throw this.silence(new Error(answer.status));
+    throw new Failure(message, { code });
+  }
+
+  /** The object that an answer has; undefined where it has none. */
+  async objectIn(answer) {
+    const body = await bodyOf(answer, MOST_BYTES).catch((error) => Promise.reject(this.silence(error)));
+    if (!body.isWhole) throw this.silence(new Error("it answers too much"));
+    try {
+      const object = JSON.parse(body.bytes.toString());
+      return object !== null && typeof object === "object" ? object : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** That it does not answer, or not as Tally does. */
@@ -64,6 +79,9 @@ export class Tally {
     return unreachable(`${this.at("/").origin} does not answer as Tally does (${reasonOf(error)})`);
   }
 }
+
+/** Whether something is a number of views, or of anything else that is counted. */
+export const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
 /** A number as people read it. */
 export const digits = (number) => number.toLocaleString("en");

@@ -10,11 +10,14 @@ const PATIENCE = 15_000;
 const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 const isCounts = (value) => value !== null && typeof value === "object" && Object.values(value).every(isCount);
 const isTime = (text) => typeof text === "string" && !Number.isNaN(Date.parse(text));
-const isStats = ({ views, posts, not_counted: skipped, kv, published, adopted }) =>
+const isStats = ({ views, posts, not_counted: skipped, not_counted_since: since, kv, published, adopted, site }) =>
   isCounts({ views, posts }) && isCounts(skipped) && isCount(kv.writes) && isCount(kv.budget) &&
-  (published == null || isTime(published)) && (adopted == null || isCounts(adopted));
+  (published == null || isTime(published)) && (since == null || isTime(since)) &&
+  (adopted == null || isCounts(adopted)) && (site == null || isSite(site));
 /** A title or an address, which a list need not have. */
 const isText = (text) => text == null || typeof text === "string";
+const isSite = ({ urls, waiting, unreadable }) =>
+  urls.every(isText) && isCount(waiting) && (unreadable == null || (isTime(unreadable.since) && isText(unreadable.why)));
 const isTop = ({ posts }) => posts.every(({ post, views, title, url }) => typeof post === "string" && isCount(views) && isText(title) && isText(url));
 const isHistory = ({ days }) => days.length > 0 && days.every(({ day, views }) => isTime(day) && isCount(views));
 const isViews = ({ views }) => isCounts(views) && Object.keys(views).length === 1;

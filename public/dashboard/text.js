@@ -11,7 +11,7 @@ let words = english;
 /** The language that numbers and dates are in. */
 export let locale = "en";
 let plurals, ago;
-export let digits, short, percent, moment, date, longDate;
+export let digits, short, percent, moment, date, longDate, fullDate;
 speak("en");
 
 /** Takes over the first of the browser's languages that there is, for texts and numbers alike. */
@@ -51,6 +51,7 @@ function speak(tag) {
   plurals = new Intl.PluralRules(tag);
   ago = new Intl.RelativeTimeFormat(tag, { numeric: "auto" });
   moment = new Intl.DateTimeFormat(tag, { dateStyle: "medium", timeStyle: "short" });
+  fullDate = new Intl.DateTimeFormat(tag, { dateStyle: "medium" });
   date = new Intl.DateTimeFormat(tag, days);
   longDate = new Intl.DateTimeFormat(tag, { weekday: "short", ...days });
 }

@@ -15,5 +15,6 @@ export const identify = (text) => {
 };
 
 /** The canonical link, if it is of this host; `www.` makes no difference. */
-export const canonical = (link = root.querySelector("head link[rel~=canonical]")) => link && host(link) == host(location) && link;
+export const canonical = () => ours(root.querySelector("head link[rel~=canonical]"));
+const ours = (link) => link && host(link) == host(location) && link;
 const host = ({ href }) => href.split(/\/(?:www\.)?|[:?#]/)[3];

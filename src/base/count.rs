@@ -20,7 +20,7 @@ impl Amount {
         integer.map(Self).ok_or(Error::InvalidAmount)
     }
 
-    /// Takes a JavaScript number; [`Error::InvalidAmount`] where it is not such an integer.
+    /// Takes a JavaScript number; [`Error::InvalidAmount`] if it is not such an integer.
     pub fn from_number(number: f64) -> Result<Self, Error> {
         exact(number).map(Self).ok_or(Error::InvalidAmount)
     }
@@ -47,12 +47,12 @@ impl Count {
     /// The count of a counter that was never written.
     pub const ZERO: Self = Self(0);
 
-    /// Takes a JavaScript number; [`Error::NotACount`] where it is not such an integer.
+    /// Takes a JavaScript number; [`Error::NotACount`] if it is not such an integer.
     pub fn from_number(number: f64) -> Result<Self, Error> {
         exact(number).map(Self).ok_or(Error::NotACount)
     }
 
-    /// The count after `amount`; [`Error::OutOfRange`] where it would leave ±[`MAX_COUNT`].
+    /// The count after `amount`; [`Error::OutOfRange`] if it would leave ±[`MAX_COUNT`].
     pub fn plus(self, amount: Amount) -> Result<Self, Error> {
         // Two such integers never overflow an i64.
         within_range(self.0 + amount.0)

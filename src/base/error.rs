@@ -1,7 +1,7 @@
-//! Everything that can go wrong, and what a client is told of it.
+//! Everything that can go wrong, and what a client learns about it.
 //!
-//! An [`Error`] is all that leaves the Worker: a status, a stable code and a sentence.
-//! What the platform said goes to the log.
+//! An [`Error`] is all that leaves the Worker: a status, a stable code and a sentence. What the platform said goes
+//! to the log.
 
 use crate::base::limits::{
     DAYS, MAX_COUNT, MAX_ID_BYTES, MAX_IMPORT_POSTS, MAX_LABEL, MAX_LIMIT, MAX_NAME_BYTES,

@@ -1,4 +1,4 @@
-//! Names, checked once at the border and never bare strings after that.
+//! Names, parsed once where they come in. After that they are never bare strings.
 
 use crate::base::error::Error;
 use crate::base::limits::{MAX_ID_BYTES, MAX_NAME_BYTES, MAX_POST_BYTES};
@@ -31,7 +31,7 @@ impl CounterName {
 pub struct PostId(String);
 
 impl PostId {
-    /// Checks an id; [`Error::InvalidPost`] where it is not one.
+    /// Checks an id; [`Error::InvalidPost`] if it is not one.
     pub fn parse(text: String) -> Result<Self, Error> {
         let length = 1..=MAX_POST_BYTES;
         let valid = length.contains(&text.len())
@@ -65,7 +65,7 @@ impl std::borrow::Borrow<str> for PostId {
 pub struct PingId(String);
 
 impl PingId {
-    /// Checks an id; [`Error::InvalidId`] where it is not one.
+    /// Checks an id; [`Error::InvalidId`] if it is not one.
     pub fn parse(text: String) -> Result<Self, Error> {
         let valid = (1..=MAX_ID_BYTES).contains(&text.len());
         valid.then_some(Self(text)).ok_or(Error::InvalidId)

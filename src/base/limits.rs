@@ -1,4 +1,4 @@
-//! The bounds of what a request may hold.
+//! The limits of what a request may contain.
 
 /// The largest integer that a JavaScript number counts to exactly, 2^53 − 1
 /// (`Number.MAX_SAFE_INTEGER`).

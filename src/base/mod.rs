@@ -1,4 +1,4 @@
-//! The vocabulary: what every other room speaks of.
+//! The vocabulary that all other modules use.
 
 pub mod count;
 pub mod error;

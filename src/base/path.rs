@@ -1,4 +1,4 @@
-//! The paths of addresses: resolved, decoded, and the post that one names.
+//! Paths of addresses: resolving and decoding them, and the post that a path names.
 
 use crate::base::error::Error;
 use std::borrow::Cow;
@@ -22,7 +22,7 @@ pub fn named(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// What follows the host of an address, from a slash on; `None` where it is none.
+/// What follows the host of an address, from a slash on; `None` if it is not an address.
 fn path_of(text: &str) -> Option<&str> {
     let slash = |c| matches!(c, '/' | '\\');
     let behind = match text.split_once("://") {
@@ -35,7 +35,7 @@ fn path_of(text: &str) -> Option<&str> {
     Some(if path.starts_with(slash) { path } else { "/" })
 }
 
-/// Resolves percent-encoding; [`Error::InvalidEncoding`] where it is broken or not of UTF-8.
+/// Resolves percent-encoding; [`Error::InvalidEncoding`] if it is broken or not of UTF-8.
 pub fn decode(text: &str) -> Result<String, Error> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
@@ -81,7 +81,7 @@ pub fn normalize(path: &str) -> Cow<'_, str> {
     Cow::Owned(format!("/{}", segments.join("/")))
 }
 
-/// How many dots a segment is, plain or percent-encoded; `None` where it is not one or two.
+/// How many dots a segment is, plain or percent-encoded; `None` if it is not one or two.
 fn dots(segment: &str) -> Option<usize> {
     match segment.to_ascii_lowercase().replace("%2e", ".").as_str() {
         "." => Some(1),

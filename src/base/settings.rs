@@ -1,4 +1,4 @@
-//! What an owner may set in `wrangler.toml` under `[vars]`.
+//! The settings in `wrangler.toml`, under `[vars]`.
 
 use crate::base::limits::MAX_LEDGERS;
 use crate::base::site::Site;
@@ -22,7 +22,7 @@ pub struct Settings {
     /// `BOTS = "count"`: crawlers count like people.
     pub count_bots: bool,
     /// `ALLOWED_ORIGINS`, separated by commas or spaces, and the origins of the sites: the pages that may
-    /// count; none means all, and what is no page.
+    /// count; none means all, and also requests that come from no page.
     pub origins: Vec<String>,
     /// `SITE_URL`, separated by commas or spaces, at most [`MAX_SITES`]: the sites whose pages say which posts
     /// exist; none means that nobody is asked. Where it names something else only, no page may count but those in
@@ -92,7 +92,7 @@ impl Public {
     }
 }
 
-/// What no header can say.
+/// An origin that no header can have.
 const NO_ORIGIN: &str = "\n";
 /// The most sites in `SITE_URL`.
 pub const MAX_SITES: usize = 16;
@@ -121,13 +121,13 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The settings that keep others from adding posts, where anybody can.
+    /// Which settings would keep strangers from adding posts, if anyone can add them now.
     pub fn opens(&self) -> Option<&'static str> {
         self.origins.is_empty().then_some("SITE_URL")
     }
 
-    /// Reads the settings from their texts. What is not valid is passed to `refused`, by its name, and stays
-    /// at its default; but who may do something is never more than what is set says.
+    /// Reads the settings from their texts. The name of an invalid one is passed to `refused`, and it keeps its
+    /// default; but an invalid permission never allows more than what was set.
     pub fn parse(var: impl Fn(&str) -> Option<String>, mut refused: impl FnMut(&str)) -> Self {
         let (sites, are_sites) = sites(&var("SITE_URL").unwrap_or_default());
         let own = sites.iter().map(|site| site.origin().to_owned());
@@ -212,7 +212,7 @@ fn sites(text: &str) -> (Vec<Site>, bool) {
     (sites, are_all)
 }
 
-/// The prefixes of a list, each once; `None` where there are too many or one is too long.
+/// The prefixes of a list, each once; `None` if there are too many or one is too long.
 fn prefixes(text: &str) -> Option<Vec<String>> {
     let mut prefixes: Vec<String> = Vec::new();
     for prefix in words(text) {

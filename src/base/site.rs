@@ -11,7 +11,7 @@ pub struct Site {
 const MAX_BYTES: usize = 256;
 
 impl Site {
-    /// Reads `https://blog.example`, with a port or a path if need be; `None` where it is anything else, as an
+    /// Reads `https://blog.example`, with a port or a path if need be; `None` if it is anything else, as an
     /// address with credentials, a query or a fragment.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim_end_matches('/');

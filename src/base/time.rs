@@ -1,4 +1,4 @@
-//! Time, as it is passed in: a moment, and the hour and the day in UTC that it lies in.
+//! Time as a value that is passed in: a moment, and its hour and day in UTC.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -199,7 +199,7 @@ fn civil(days: u32) -> (u32, u32, u32) {
     (year, month, day - before_month(march) + 1)
 }
 
-/// The way back of [`civil`], for dates from 1970 to 2105; a date that is none gives any day.
+/// The inverse of [`civil`], for dates from 1970 to 2105; an invalid date gives an arbitrary day.
 fn days((year, month, day): (u32, u32, u32)) -> Option<u32> {
     if !(1970..=2105).contains(&year) || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
         return None;

@@ -1,14 +1,13 @@
-//! When a change is written: the group commit.
+//! The group commit: which write a change goes into.
 //!
-//! A lone change is written at once and waits for nobody. While a write is on its way to the disk,
-//! the changes that arrive wait together and then share one write. Either way the answer leaves only
-//! after the write that holds it; the runtime's output gate sees to that.
+//! A lone change is written at once and waits for nobody. Changes that arrive while a write is on its way to the
+//! disk wait together and share the next write. Either way, the runtime's output gate holds each answer back until
+//! the write that contains it has arrived.
 //!
-//! To learn when a write has arrived costs about as much as an increment, so where changes come one
-//! by one only some writes are watched; where a watched write found others waiting, the next is
-//! watched too.
+//! Learning that a write has arrived costs about as much as an increment. So while changes come one by one, only
+//! some writes are watched; if a watched write finds that others are waiting, the next one is watched too.
 
-/// What becomes of a change.
+/// What to do with a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write it now.

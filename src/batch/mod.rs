@@ -1,4 +1,4 @@
-//! Many become one: an object's changes on their way to storage.
+//! Many changes of an object on their way to storage become one write.
 
 pub mod commit;
 pub mod newcomers;

@@ -1,7 +1,7 @@
-//! The rate limit is not asked about the first ping of an address, but about two when the second one comes.
+//! Skips the rate limit for the first ping of an address, and makes up for it by asking twice at the second one.
 //!
-//! Most readers send one ping in a while, and to ask costs as much as all the rest of it. Of those who send
-//! more every ping is asked about.
+//! Most readers send one ping in a while, and asking the rate limit costs as much as the rest of the ping. For an
+//! address that sends more, every ping is counted.
 
 use crate::model::place::{Hashed, Key, place};
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! Pings that were refused, gathered so that they do not reach the ledger one by one.
+//! Collects refused pings, so that they do not reach the ledger one by one.
 
 use crate::model::reason::Reason;
 

@@ -1,4 +1,4 @@
-//! A change of one post, as the journal keeps it.
+//! A change of one post, as the journal stores it.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -18,12 +18,12 @@ pub enum Event {
         post: PostId,
         /// When.
         at: Time,
-        /// The visitor, where one may be known.
+        /// The visitor, if it may be known.
         visitor: Option<Mark>,
         /// The ping's id, if it had one.
         id: Option<Mark>,
     },
-    /// What the post is from now on. It is open.
+    /// The post is replaced. Its standing is open.
     Put {
         /// The post.
         post: PostId,
@@ -46,7 +46,7 @@ pub enum Event {
         /// Its id.
         id: Mark,
     },
-    /// What the post is from now on, with its standing.
+    /// The post is replaced, with its standing.
     Stand {
         /// The post.
         post: PostId,

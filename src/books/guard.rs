@@ -1,6 +1,6 @@
-//! What strangers may add: so many new posts in an hour, and some of them from one network.
+//! Limits what strangers may add: the number of new posts in an hour, in all and from one network.
 //!
-//! Hours are those of the clock in UTC. Each of several ledgers gives out its share.
+//! Hours are clock hours in UTC. Of several ledgers, each has its share of the limit.
 
 use crate::base::error::Error;
 use crate::base::settings::Settings;
@@ -8,9 +8,9 @@ use crate::base::time::{Hour, Time};
 use crate::books::verification::Verified;
 use serde::{Deserialize, Serialize};
 
-/// One network may add so many of a hundred new posts: 30 of the default.
+/// Of a hundred new posts, one network may add so many: 30 of the default 500.
 const PERCENT_OF_NETWORK: u64 = 6;
-/// At least so many of each of several ledgers, where posts happen to be of the same one.
+/// To each of several ledgers, one network may add at least so many, in case its posts all have the same owner.
 const LEAST_OF_NETWORK: u64 = 5;
 /// The most networks that are known; others count for the site only.
 const MOST_NETWORKS: usize = 1000;
@@ -39,7 +39,7 @@ pub(super) struct Networks {
 }
 
 impl Guard {
-    /// Gives out one of the hour's new posts; [`Error::TooManyNewPosts`] where there is none left.
+    /// Gives out one of the hour's new posts; [`Error::TooManyNewPosts`] if none is left.
     pub(super) fn add(
         &mut self,
         networks: &mut Networks,
@@ -67,7 +67,7 @@ impl Guard {
 }
 
 impl Networks {
-    /// Notes that a network adds a post; [`Error::TooManyNewPosts`] where it has added `most` in this hour.
+    /// Notes that a network adds a post; [`Error::TooManyNewPosts`] if it has added `most` in this hour.
     pub(super) fn add(&mut self, network: Option<u32>, most: u64, now: Time) -> Result<(), Error> {
         if self.hour != now.hour() {
             self.hour = now.hour();

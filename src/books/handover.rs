@@ -1,19 +1,19 @@
-//! Handing posts over to another ledger, exactly once.
+//! Hands posts over to another ledger, exactly once.
 //!
 //! A ledger hands its posts over range by range, in the order of their places:
 //!
 //! ```text
-//! leave      the range is noted as leaving, on the disk, before anything is sent: its posts that go to
-//!            another ledger are counted by nobody
-//! batches    each heir is sent its posts of the range, with who was counted on them
-//! receive    an heir takes a batch in that begins where the one before has ended; it answers when the batch
-//!            is on its disk, and says the same of one that it has already
-//! left       every heir has answered: the posts are taken out, and the range is noted as handed over
+//! leave      the range is stored as leaving before anything is sent; from now on, nobody counts its posts that
+//!            go to another ledger
+//! batches    each heir is sent its posts of the range, and the marks of their visitors
+//! receive    an heir accepts a batch that begins where the last one has ended; it answers when the batch is on
+//!            its disk, and gives the same answer for a batch that it has already
+//! left       every heir has answered: the posts are removed, and the range is stored as handed over
 //! ```
 //!
-//! Whatever ends in between, the same batches are sent again, because their posts have not changed. An heir
-//! knows by the reach of what it has got which posts are its own; the giver knows by the reach of what was
-//! taken. So nothing is counted by two, and a post is counted by nobody only while its batch is on its way.
+//! If something is interrupted, the same batches are sent again, because their posts have not changed. An heir
+//! knows its posts from how far it has received; the giver knows its own from how far it has handed over. So no two
+//! ledgers count the same post, and nobody counts a post only while its batch is on its way.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

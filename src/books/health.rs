@@ -1,7 +1,7 @@
 //! Whether publishing works, for a monitor.
 //!
-//! While it does not, a row tells since when, in four bytes: it outlives the memory of a ledger that has
-//! nothing else to do. It is written when publishing begins to fail, and removed when it works again.
+//! While it fails, a row of four bytes says since when, because a ledger with nothing else to do loses its memory.
+//! The row is written when publishing begins to fail, and removed when it works again.
 
 use crate::base::error::Error;
 use crate::base::limits::HOUR_SECONDS;

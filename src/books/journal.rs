@@ -1,13 +1,13 @@
-//! The journal: the changes that are not in the pages yet, in the order in which they came.
+//! The journal: the changes that are not in the pages yet, in the order in which they arrived.
 //!
-//! Events are numbered. The newest are in the ledger's own row, which every change writes; when they
-//! have grown to [`ROW_BYTES`], they are passed on to a row of their own:
+//! Events are numbered. The newest ones are in the ledger's state row, which every change writes. When they have
+//! grown to [`ROW_BYTES`], they move to a row of their own:
 //!
 //! ```text
 //! 0:journal:7   the number of its first event, a varint; then events (crate::books::event)
 //! ```
 //!
-//! A row is dropped when all its events are in pages.
+//! A row is deleted when all its events are in pages.
 
 use crate::base::error::Error;
 use crate::books::event::Event;

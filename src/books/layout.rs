@@ -1,20 +1,20 @@
 //! How a site's posts are shared among its ledgers, as one of them knows it.
 //!
-//! The first ledger, number 0, leads: it has the [`Plan`] and tells the others. Where `LEDGERS` is another
-//! number than the plan's, it begins a change, which goes through three phases:
+//! Ledger 0 leads: it has the [`Plan`] and tells the others. If `LEDGERS` differs from the plan, it begins a
+//! change, which goes through three phases:
 //!
 //! ```text
-//! Moving       the ledgers that lose posts hand them over (crate::books::handover); each post is counted
-//!              by its old owner until the new one has it, and nothing is published
-//! Publishing   each ledger publishes its posts under new keys; readers have the old ones
-//! Settled      the head tells readers of the new keys and the new owners
+//! Moving       the ledgers that lose posts hand them over (crate::books::handover); the old owner counts each
+//!              post until the new one has it, and nothing is published
+//! Publishing   each ledger publishes its posts under new keys; readers still use the old ones
+//! Settled      the head tells readers the new keys and the new owners
 //! ```
 //!
-//! A ledger that was not told of a plan yet acts by the one before, which is right: until it has handed a
-//! post over the post is its own.
+//! A ledger that does not know the new plan yet follows the old one. That is safe, because a post belongs to its
+//! old ledger until that ledger has handed it over.
 //!
 //! ```text
-//! 0:layout   Layout in postcard; there is none where the site has had no other ledger yet
+//! 0:layout   Layout in postcard; missing if the site has only ever had one ledger
 //! ```
 
 use crate::base::error::Error;
@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 /// The most changes that begin within a day; another waits. Each leaves salts that are needed for a day.
 const MOST_CHANGES: usize = 8;
 
-/// How the posts are shared, and how far the change to it is.
+/// How the posts are shared, and the progress of the change to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Plan {
     /// Counts the changes.
@@ -39,7 +39,7 @@ pub struct Plan {
     pub before: u8,
     /// How many there are.
     pub ledgers: u8,
-    /// How far it is.
+    /// The progress of the change.
     pub phase: Phase,
     /// When the phase began.
     pub since: Time,
@@ -47,7 +47,7 @@ pub struct Plan {
     pub whole: bool,
 }
 
-/// How far a change is.
+/// The progress of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Phase {
     /// Posts are being handed over.
@@ -87,7 +87,7 @@ impl Plan {
         }
     }
 
-    /// All ledgers that there were or are, less the lead.
+    /// All ledgers of before and after the change, except the lead.
     pub fn members(self) -> std::ops::Range<Ledger> {
         LEAD + 1..self.before.max(self.ledgers)
     }
@@ -96,7 +96,7 @@ impl Plan {
 /// Up to where the posts of a ledger have been handed over, in the order of their places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Reach {
-    /// The places before this one.
+    /// All places before this one.
     Before(u64),
     /// All places.
     All,
@@ -111,7 +111,7 @@ impl Reach {
         end.map_or(Self::All, Self::Before)
     }
 
-    /// Whether it reaches beyond a place.
+    /// Whether it includes a place.
     pub fn holds(self, place: u64) -> bool {
         match self {
             Self::Before(end) => place < end,
@@ -119,7 +119,7 @@ impl Reach {
         }
     }
 
-    /// The first place that it does not hold.
+    /// The first place that it does not include.
     pub fn next(self) -> Option<u64> {
         match self {
             Self::Before(next) => Some(next),
@@ -128,34 +128,34 @@ impl Reach {
     }
 }
 
-/// What a ledger has got from another one in this change.
+/// What a ledger has received from another one in this change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Which.
+    /// The number of the other ledger.
     pub ledger: Ledger,
-    /// What the places of its posts follow from.
+    /// The secret from which the places of its posts follow.
     pub secret: Key,
-    /// What it has handed over.
+    /// How far it has handed its posts over.
     pub handed: Reach,
 }
 
-/// The salts of a ledger in a former layout. Whoever was counted on a post while that ledger owned it is
-/// known by them.
+/// The salts of a ledger in a former layout. They identify the visitors who were counted on a post while that
+/// ledger owned it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Era {
     /// The change that ended it.
     pub epoch: u32,
     /// How many ledgers there were.
     pub ledgers: u8,
-    /// Which of them it was.
+    /// The number of the ledger.
     pub ledger: Ledger,
-    /// When it was last heard of.
+    /// When these salts were last reported.
     pub ended: Time,
     /// Its salts.
     pub salts: Salts,
 }
 
-/// Who is to be asked about a post.
+/// Which ledger to ask about a post.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     /// This ledger.
@@ -168,12 +168,12 @@ pub enum Whose {
     Unknown,
 }
 
-/// What follows from a plan that is taken in.
+/// What a new plan means for the ledger.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct News {
-    /// It is that of another change.
+    /// The plan belongs to another change.
     pub(super) is_change: bool,
-    /// The ledger begins an era, because it is to get posts: marks that it made before are not of those.
+    /// The ledger begins an era, because it gets posts: none of its older marks belongs to them.
     pub(super) begins_era: bool,
 }
 
@@ -182,21 +182,21 @@ pub(super) struct News {
 pub struct Layout {
     /// The number of this one.
     own: Ledger,
-    /// None until the lead was asked.
+    /// `None` until the lead has been asked.
     plan: Option<Plan>,
     /// What this ledger has handed over in this change.
     pub(super) handed: Reach,
-    /// What is on its way.
+    /// The range that is being handed over.
     pub(super) leaving: Option<Reach>,
     pub(super) sources: Vec<Source>,
     eras: Vec<Era>,
-    /// The names that this ledger had before its changes, the last ones.
+    /// The names of this ledger before its latest changes.
     names: Vec<Key>,
-    /// When the last changes began; the lead's.
+    /// When the latest changes began; only of the lead.
     begun: Vec<Time>,
-    /// Whether all ledgers know that the change is over; the lead's.
+    /// Whether all ledgers know that the change is over; only of the lead.
     told: bool,
-    /// The owners by the plan, and those before.
+    /// The owners under the plan, and those before it.
     #[serde(skip)]
     owners: Owners,
     #[serde(skip)]
@@ -262,7 +262,7 @@ impl Layout {
         self
     }
 
-    /// Has the owners among so many ledgers at hand.
+    /// Keeps the owners among so many ledgers in memory.
     fn know(&mut self, ledgers: u8) {
         if !self.former.iter().any(|owners| owners.ledgers() == ledgers) {
             self.former.push(Owners::among(ledgers));
@@ -300,7 +300,7 @@ impl Layout {
         self.plan
     }
 
-    /// How many ledgers the posts are shared among; 1 where that is not known.
+    /// How many ledgers the posts are shared among; 1 if that is unknown.
     pub fn ledgers(&self) -> u8 {
         self.plan.map_or(1, |plan| plan.ledgers)
     }
@@ -334,7 +334,7 @@ impl Layout {
             .is_some_and(|plan| plan.phase == Phase::Publishing)
     }
 
-    /// Whether the site has no place for this ledger any more.
+    /// Whether the site no longer uses this ledger.
     pub fn has_left(&self) -> bool {
         self.plan
             .is_some_and(|plan| plan.phase == Phase::Settled && self.own >= plan.ledgers)
@@ -345,7 +345,7 @@ impl Layout {
         self.owners.of_post(post)
     }
 
-    /// Who is to be asked about a post. `secret` is what places follow from here.
+    /// Which ledger to ask about a post. `secret` is the secret of this ledger's places.
     pub fn whose(&self, post: &PostId, secret: &Key) -> Whose {
         let Some(plan) = self.plan else {
             return Whose::Unknown;
@@ -387,7 +387,7 @@ impl Layout {
         (before == self.own && after != self.own).then_some(after)
     }
 
-    /// The ledgers that get posts of this one. The lead gets what else one has that goes.
+    /// The ledgers that get posts of this one. What else a leaving ledger has goes to the lead.
     pub(super) fn heirs(&self) -> Vec<Ledger> {
         let mut heirs = vec![self.own >= self.owners.ledgers()];
         heirs.resize(usize::from(self.owners.ledgers()), false);
@@ -401,7 +401,7 @@ impl Layout {
         others.map(|(ledger, _)| ledger).collect()
     }
 
-    /// Takes a plan in; nothing where it is not newer than what is known.
+    /// Adopts a plan. Does nothing if the known one is as new.
     pub(super) fn adopt(&mut self, plan: Plan) -> Option<News> {
         let age = |plan: Plan| (plan.epoch, plan.phase, plan.whole);
         if self.plan.is_some_and(|known| age(known) >= age(plan)) {
@@ -429,7 +429,7 @@ impl Layout {
 
 /// The names of former layouts, and their salts.
 impl Layout {
-    /// Notes a name that this ledger had. As many are kept as changes may begin in a day.
+    /// Remembers a former name of this ledger. As many are kept as changes may begin in a day.
     pub(super) fn rename(&mut self, before: Key) {
         if self.names.len() >= MOST_CHANGES {
             self.names.remove(0);
@@ -443,7 +443,7 @@ impl Layout {
         &self.names
     }
 
-    /// Those that marks of a post may have been made with.
+    /// The former salts with which marks of a post may have been made.
     pub(super) fn eras_of(&self, post: &PostId) -> impl Iterator<Item = &Salts> {
         let slot = if self.eras.is_empty() { 0 } else { slot(post) };
         let of_post = move |era: &&Era| {
@@ -454,12 +454,12 @@ impl Layout {
         self.eras.iter().filter(of_post).map(|era| &era.salts)
     }
 
-    /// All of them.
+    /// All former salts.
     pub(super) fn eras(&self) -> &[Era] {
         &self.eras
     }
 
-    /// Takes one in, or what is newer of one.
+    /// Adds former salts, or updates them if these are newer.
     pub(super) fn remember(&mut self, era: Era) {
         let is_it = |known: &&mut Era| {
             (known.epoch, known.ledgers, known.ledger) == (era.epoch, era.ledgers, era.ledger)

@@ -1,9 +1,9 @@
-//! The top lists that a ledger keeps: of every period, for the site and for every prefix in `LISTS`;
-//! and the posts whose entries in Workers KV are the furthest behind.
+//! The top lists of a ledger, for every period, for the site and for every prefix in `LISTS`; and the posts whose
+//! entries in Workers KV are the most outdated.
 //!
-//! A ranking holds more posts than are published, and the best that it left out. Without a view a post
-//! only loses rank as time passes, so the first places are right as long as the last of them is before
-//! what was left out; otherwise all posts have to be offered again ([`Ranking::is_right`]).
+//! A ranking holds more posts than are published, and the best post that it has left out. Without new views, a post
+//! only falls as time passes. So the first places are right as long as the last of them ranks before the one left
+//! out. If it does not, all posts have to be offered again ([`Ranking::is_right`]).
 
 use crate::base::limits::MAX_LIMIT;
 use crate::base::time::{Hour, Time};
@@ -224,7 +224,7 @@ impl Lists {
         }
     }
 
-    /// Whether these are the prefixes that it has lists for.
+    /// Whether it has lists for exactly these prefixes.
     pub fn are_of(&self, prefixes: &[String]) -> bool {
         let own = self.all.iter().skip(1).map(|list| &list.prefix);
         own.eq(prefixes)
@@ -252,7 +252,7 @@ impl Lists {
         }
     }
 
-    /// Lets the periods end in the hour of `now`; whether that is another one.
+    /// Moves the end of the periods to the hour of `now`; whether that is another hour.
     pub fn slide(&mut self, now: Time) -> bool {
         if self.hour == now.hour() {
             return false;

@@ -1,16 +1,16 @@
-//! Who was counted lately: visitors of a post, and the ids of pings.
+//! Recent visitors of posts, and recent ids of pings.
 //!
-//! A visitor is a hash of post, address and user agent, cut to 44 bits and salted with a random value
-//! that lives for a day. Nothing else of a visitor is kept, and without the salt nothing can be
-//! told from the hash. Beside it a mark has 20 bits of a hash of the post alone, by which the marks of a
-//! post are found when another ledger takes it over.
+//! A visitor's mark is a hash of post, address and user agent, cut to 44 bits and salted with a random value that
+//! lives for a day. Nothing else of a visitor is stored, and without the salt the hash reveals nothing. A mark also
+//! has 20 bits of a hash of the post alone, by which another ledger finds the marks of the posts that it takes
+//! over.
 //!
-//! The newest marks are in the journal. Those that still matter when their part of it is dropped are
-//! moved into rows of their own:
+//! The newest marks are in the journal. When their part of the journal is dropped, those that still matter move to
+//! rows of their own:
 //!
 //! ```text
-//! 0:visitors:3   marks of visitors, 12 bytes each: the hash, and when in seconds
-//! 0:ids:3        marks of ids, the same
+//! 0:visitors:3   marks of visitors, 12 bytes each: the hash, and the time in seconds
+//! 0:ids:3        marks of ids, in the same format
 //! ```
 
 use crate::base::error::Error;

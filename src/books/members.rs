@@ -1,9 +1,8 @@
-//! What the lead sees to: that the others hand posts over, and that all of them are published together.
+//! What the lead organizes: that the other ledgers hand posts over, and that all are published together.
 //!
-//! At each publication the lead asks every other ledger for its [`Slice`], and grants it some of the day's
-//! writes for its parts and entries; what is left of one goes to the next. Then it writes the head of all.
-//! A ledger that does not answer keeps what was known of it; the head waits for one of which nothing is
-//! known.
+//! At each publication, the lead asks every other ledger for its [`Slice`] and grants it some of the day's writes
+//! for its parts and entries; what one ledger does not use goes to the next. Then the lead writes the head of all.
+//! If a ledger does not answer, its last slice is used; if there is none, the head waits.
 
 use crate::base::error::Error;
 use crate::base::limits::HOUR_SECONDS;
@@ -17,21 +16,21 @@ use crate::model::place::Key;
 use crate::published::head::Head;
 use crate::published::slice::{Grant, Slice};
 
-/// The longest that a call of a ledger that has failed waits to be tried again, in seconds.
+/// The longest pause before a failed call of a ledger is repeated, in seconds.
 const LONGEST_WAIT: u32 = 60;
 
 /// The other ledgers, as the lead knows them; in memory.
 #[derive(Debug, Default)]
 pub struct Members {
-    /// What each has for the head, by their numbers; the lead has none here.
+    /// What each contributes to the head, by its number; the lead's is not here.
     slices: Vec<Option<Slice>>,
-    /// When what was published of each was put together.
+    /// When the published slice of each was put together.
     published: Vec<Option<Time>>,
-    /// What is granted to the one that is being asked.
+    /// What is granted to the ledger that is being asked.
     granted: Grant,
-    /// Those that did not answer when they were asked last.
+    /// The ledgers that did not answer last time.
     failed: Vec<Ledger>,
-    /// How often in a row a change could not go on, and when it is tried again.
+    /// How often in a row a change has failed to go on, and when it is tried again.
     failures: u32,
     again: Time,
 }
@@ -54,7 +53,7 @@ impl Tally {
         self.layout.is_settled(ledgers)
     }
 
-    /// Whether the lead is to see to a change now.
+    /// Whether the lead has to work on a change now.
     pub fn is_changing(&self, now: Time) -> bool {
         self.layout.is_lead()
             && self.members.again <= now
@@ -76,8 +75,8 @@ impl Tally {
         settings.ledgers < self.layout.ledgers()
     }
 
-    /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] where the posts have
-    /// no room in so few ledgers, and [`Error::Unavailable`] where that is not known.
+    /// Begins that change; `random` is for new salts and names. [`Error::TooManyPosts`] if the posts have
+    /// no room in so few ledgers, and [`Error::Unavailable`] if that is unknown.
     pub fn begin_change(
         &mut self,
         settings: &Settings,
@@ -100,7 +99,7 @@ impl Tally {
         Ok(())
     }
 
-    /// The room that all posts take, in bytes; `None` where not all ledgers were asked.
+    /// The room that all posts take, in bytes; `None` if not all ledgers were asked.
     fn room_of_all(&self) -> Option<u64> {
         let others = 1..self.layout.ledgers();
         let rooms = others.map(|ledger| Some(u64::from(self.members.slice(ledger)?.room)));
@@ -127,7 +126,7 @@ impl Tally {
         self.layout.all_know();
     }
 
-    /// Notes whether a change went on. Where it did not, it is tried again later and later.
+    /// Notes whether a change has gone on. If not, the pauses before it is tried again grow.
     pub fn went_on(&mut self, worked: bool, now: Time) {
         let members = &mut self.members;
         members.failures = if worked { 0 } else { members.failures + 1 };
@@ -138,7 +137,7 @@ impl Tally {
         members.again = now.plus(wait.min(LONGEST_WAIT));
     }
 
-    /// When the lead is to see to a change, or to begin one.
+    /// When the lead has to work on a change, or to begin one.
     pub(super) fn change_due(&self, now: Time, settings: &Settings) -> Option<Time> {
         let due = match self.layout.is_moving() || self.layout.has_news() {
             true => Some(now),
@@ -178,13 +177,13 @@ impl Tally {
         grant
     }
 
-    /// When what was published last of a ledger was put together.
+    /// When the last published slice of a ledger was put together.
     pub fn published_of(&self, ledger: Ledger) -> Option<Time> {
         let published = self.members.published.get(usize::from(ledger));
         published.copied().flatten()
     }
 
-    /// Since when the posts of another ledger are behind; since ever, where that is not known.
+    /// Since when the posts of another ledger are behind; since the epoch, if that is unknown.
     fn oldest(&self, ledger: Ledger) -> Time {
         let slice = self.members.slice(ledger);
         slice.map_or(Time::default(), |slice| slice.head.summary.oldest)
@@ -204,7 +203,7 @@ impl Tally {
         parts.min(u32::from(is_first))
     }
 
-    /// A ledger has told what it has, after the writes that it was granted.
+    /// A ledger has answered with its slice, after the writes that it was granted.
     pub fn collected(&mut self, ledger: Ledger, slice: Slice) {
         let granted = std::mem::take(&mut self.members.granted);
         self.members.failed.retain(|failed| *failed != ledger);
@@ -229,7 +228,7 @@ impl Tally {
         self.members.failed.push(ledger);
     }
 
-    /// All were asked: what none has used goes back into the day's budget.
+    /// All were asked: unused writes go back into the day's budget.
     pub fn all_asked(&mut self, now: Time) {
         let left = std::mem::take(&mut self.publishing.pool);
         self.state.publish.refund(left.writes(), now);
@@ -263,7 +262,7 @@ impl Tally {
         })
     }
 
-    /// Adds what the others have to the lead's head.
+    /// Adds the slices of the others to the lead's head.
     pub(super) fn add_others(&self, head: &mut Head) {
         if self.layout.is_lead() {
             for ledger in 1..self.layout.ledgers() {
@@ -274,7 +273,7 @@ impl Tally {
         }
     }
 
-    /// The head was written, with what the others have.
+    /// The head was written, with the slices of the others.
     pub(super) fn others_written(&mut self, at: Time) {
         let slices = self.members.slices.iter();
         self.members.published = slices.map(|slice| slice.as_ref().map(Slice::at)).collect();

@@ -1,6 +1,7 @@
-//! One ledger's rules: what is counted, how it is stored, what is to be published.
+//! The rules of one ledger: what it counts, stores and publishes.
 
 pub mod event;
+mod grants;
 mod guard;
 pub mod handover;
 pub mod health;
@@ -11,6 +12,8 @@ pub mod marks;
 pub mod members;
 pub mod pages;
 pub mod publication;
+mod publishing;
+mod ranks;
 pub mod removal;
 pub mod rows;
 pub mod takeover;

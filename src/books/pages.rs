@@ -1,16 +1,15 @@
 //! The posts of a ledger, in pages.
 //!
-//! A page holds the posts of a range of places (`crate::model::place`) and is stored in one row. What
-//! changes is in memory beside it and in the journal, until the page is folded: written anew with its
-//! changes. A page that has grown beyond [`PAGE_BYTES`] is split in two as it is folded.
+//! A page holds the posts of a range of places (`crate::model::place`) and is stored in one row. Changes are kept
+//! beside it in memory, and in the journal, until the page is folded: written again with its changes. A page that
+//! has grown beyond [`PAGE_BYTES`] is split in two when it is folded.
 //!
 //! ```text
 //! 0:pages       the depths of all ranges, in their order, in postcard
 //! 0:page:0110   the number of the first event that is not in the page, a varint; then its lines
 //! ```
 //!
-//! In memory pages stay encoded, and above [`CACHE_BYTES`] those that were used the longest ago are
-//! let go.
+//! Pages stay encoded in memory. Above [`CACHE_BYTES`], the least recently used ones are dropped.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -21,7 +20,7 @@ use crate::model::place::{Key, Range, find, place};
 use crate::model::standing::Standing;
 use std::collections::BTreeSet;
 
-/// A page that is longer is split.
+/// A longer page is split.
 pub const PAGE_BYTES: usize = 64 << 10;
 /// The most bytes of pages in memory.
 const CACHE_BYTES: usize = 16 << 20;
@@ -44,7 +43,7 @@ pub struct Pages {
 #[derive(Debug)]
 struct Slot {
     range: Range,
-    /// The lines as they are stored; `None` where they are not in memory.
+    /// The lines as they are stored; `None` if they are not in memory.
     lines: Option<Vec<u8>>,
     /// The first event that is not in the row; `None` until the row was read.
     folded: Option<u64>,
@@ -80,7 +79,7 @@ impl Slot {
     }
 }
 
-/// What counts of a post beside others.
+/// What a post adds to the totals.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Weight {
     /// Its views.
@@ -113,12 +112,12 @@ impl Weight {
     }
 }
 
-/// What a change found and left.
+/// A post before and after a change.
 #[derive(Clone, Copy, Debug)]
 pub struct Changed<'a> {
-    /// What the post was; `None` where nothing was known of it.
+    /// What the post was; `None` if nothing was known of it.
     pub before: Option<Weight>,
-    /// What it is; `None` where nothing is known of it.
+    /// What it is; `None` if nothing is known of it.
     pub after: Option<Weight>,
     /// The post now.
     pub post: &'a Post,
@@ -180,7 +179,7 @@ impl Pages {
         self.stale.iter().map(|(_, start)| *start)
     }
 
-    /// Takes an event of the journal in, by its number.
+    /// Replays an event of the journal, by its number.
     pub fn replay(&mut self, number: u64, event: Event) {
         let Some(post) = event.post() else { return };
         let index = self.index(self.place(post));
@@ -194,7 +193,7 @@ impl Pages {
         Ok(weight.is_some_and(|weight| weight.is_known))
     }
 
-    /// The views of a post and its room; `None` where nothing is known of it.
+    /// The views of a post and its room; `None` if nothing is known of it.
     pub fn weight(&mut self, rows: &impl Rows, id: &PostId) -> Result<Option<Weight>, Error> {
         let slot = self.open(rows, id)?;
         if let Some(post) = slot.changes.get(id) {
@@ -245,7 +244,7 @@ impl Pages {
         })
     }
 
-    /// Tells all lines of the page that holds a place, in the order of their ids, with their changes;
+    /// Visits all lines of the page that holds a place, in the order of their ids, with their changes; returns
     /// the range of the page. The page is not kept in memory for it.
     pub fn lines(
         &mut self,
@@ -264,7 +263,7 @@ impl Pages {
         Ok(slot.range)
     }
 
-    /// Tells the posts that have changed in the page that holds a place.
+    /// Visits the posts that have changed in the page that holds a place.
     pub fn changes(
         &mut self,
         rows: &impl Rows,
@@ -353,11 +352,11 @@ impl Pages {
         }
     }
 
-    /// The page of a post, with all that is needed to tell of the post.
+    /// The page of a post, with everything that is needed to read the post.
     fn open(&mut self, rows: &impl Rows, id: &PostId) -> Result<&mut Slot, Error> {
         let index = self.index(self.place(id));
         let slot = &self.slots[index];
-        // A post that has changed is told of without its page.
+        // A post that has changed is reported without its page.
         if !(slot.replayed.is_empty() && slot.changes.contains_key(id)) {
             self.fill(rows, index, true)?;
         }
@@ -407,7 +406,7 @@ impl Pages {
         Ok(())
     }
 
-    /// Lets pages go until the others fit, but not the one that is in use.
+    /// Drops pages until the others fit, but not the one in use.
     fn let_go(&mut self, in_use: Option<usize>) {
         while self.cached > CACHE_BYTES {
             let loaded = self.slots.iter().enumerate();

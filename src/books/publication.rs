@@ -9,418 +9,29 @@ use crate::base::limits::{HOUR_SECONDS, MAX_COUNT};
 use crate::base::settings::Settings;
 use crate::base::time::Time;
 use crate::books::event::Event;
-use crate::books::lists::{Lists, Offer, Ranked};
-use crate::books::rows::{Rows, get_long, put_long};
+use crate::books::lists::{Lists, Ranked};
+use crate::books::publishing::PublishState;
+use crate::books::rows::Rows;
 use crate::books::takeover::Found;
 use crate::books::tally::Tally;
-use crate::model::page::{self, Entry, Line};
-use crate::model::place::{Key, Range, find};
+use crate::model::page::{self, Entry};
+use crate::model::place::{Key, Range};
 use crate::model::record::Record;
 use crate::model::standing::Standing;
-use crate::published::budget::{Budget, MOST_WRITES};
+use crate::published::budget::MOST_WRITES;
 use crate::published::head::{
     HEAD, Head, INLINE_BYTES, Place, Summary, TopLists, Verification, Visible,
 };
 use crate::published::part::{self, PART_BYTES, Writer};
-use crate::published::slice::{Grant, Slice};
-use serde::{Deserialize, Serialize};
+use crate::published::slice::Grant;
 use std::collections::VecDeque;
 
 /// How long after its time an alarm that did not come is set again, in seconds.
 const ALARM_SECONDS: u32 = 60;
 /// The most parts of one publication, for the CPU time of an alarm.
 pub(super) const MOST_PARTS: u32 = 8;
-/// How many parts a publication is to have writes for: what everybody reads is worth more than entries.
-const PARTS_ASIDE: u32 = 2;
-/// The most keys that one publication removes.
-const MOST_RETIRED: usize = 10;
-/// The most pages whose changes one alarm offers to the lists.
-const MOST_PAGES: usize = 32;
-/// The bytes of pages that one alarm offers to new lists.
-const SWEEP_BYTES: usize = 1 << 20;
 /// The most entries that are set aside because Workers KV did not take them.
 const MOST_FAILED: usize = 100;
-
-/// What is stored of publishing.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct PublishState {
-    budget: Budget,
-    /// Whether anything changed since the head was last published.
-    changed: bool,
-    /// Whether anything changed since the head that is on its way was put together.
-    #[serde(skip)]
-    changed_since: bool,
-    /// Whether entries in Workers KV are behind their posts.
-    behind: bool,
-    /// Whether readers cannot be shown what is written until more parts are.
-    incomplete: bool,
-    published: Time,
-    alarm: Option<Time>,
-    /// How the posts are parted, in the order of the ranges.
-    parts: Vec<PartState>,
-    /// The parts that the head lists; none where it carries the posts.
-    visible: Vec<Visible>,
-    /// Keys that are no longer read, and since when.
-    retired: Vec<(Time, String)>,
-    /// When a listed post loses views of a period.
-    fades: Option<Time>,
-    /// How many rows the lists take.
-    pub(super) lists: u32,
-    /// When another deployment was found to publish here.
-    refused: Option<Time>,
-    /// The places of posts whose entries Workers KV did not take, and until when they are set aside.
-    failed: Vec<(u64, Time)>,
-    /// Whether the posts are shared with other ledgers, so that the head does not carry them.
-    #[serde(skip)]
-    is_shared: bool,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
-struct PartState {
-    depth: u8,
-    /// When it was written; never where this is 0.
-    published: Time,
-    /// Since when it is behind, if it is.
-    behind: Option<Time>,
-    /// The same since it was put together last.
-    #[serde(skip)]
-    behind_again: Option<Time>,
-}
-
-impl PartState {
-    fn is_written(&self) -> bool {
-        self.published > Time::default()
-    }
-}
-
-impl Default for PublishState {
-    fn default() -> Self {
-        Self {
-            budget: Budget::default(),
-            changed: false,
-            changed_since: false,
-            behind: false,
-            incomplete: false,
-            published: Time::default(),
-            alarm: None,
-            parts: vec![PartState::default()],
-            visible: Vec::new(),
-            retired: Vec::new(),
-            fades: None,
-            lists: 0,
-            refused: None,
-            failed: Vec::new(),
-            is_shared: false,
-        }
-    }
-}
-
-impl PublishState {
-    /// Notes that what is published is out of date.
-    pub(super) fn change(&mut self) {
-        self.changed = true;
-        self.changed_since = true;
-    }
-
-    /// Notes that a post has changed.
-    pub(super) fn touch(&mut self, place: u64, now: Time) {
-        self.change();
-        let index = match self.parts.len() {
-            1 => 0,
-            _ => find(&self.ranges(), |range| *range, place),
-        };
-        if let Some(part) = self.parts.get_mut(index) {
-            part.behind.get_or_insert(now);
-            part.behind_again.get_or_insert(now);
-        }
-    }
-
-    /// Notes that the head waits for parts, which are to be written soon.
-    pub(super) fn go_on(&mut self) {
-        self.change();
-        self.incomplete = true;
-    }
-
-    /// Takes writes of other ledgers out of the day's budget.
-    pub(super) fn spend(&mut self, writes: u32, now: Time) {
-        self.budget.spend(writes, now);
-    }
-
-    /// Gives them back.
-    pub(super) fn refund(&mut self, writes: u32, now: Time) {
-        self.budget.refund(writes, now);
-    }
-
-    /// Goes on with a budget that another ledger has spent of.
-    pub(super) fn continue_budget(&mut self, budget: Budget) {
-        self.budget = budget;
-        self.budget.share(self.is_shared);
-    }
-
-    /// Has the posts published in parts, and not in the head, while they are shared with other ledgers.
-    pub(super) fn share(&mut self, is_shared: bool) {
-        self.is_shared = is_shared;
-        self.budget.share(is_shared);
-    }
-
-    /// Everything is published anew, under the keys of another deployment.
-    pub(super) fn begin_anew(&mut self, before: &Key, now: Time) {
-        let parts = self.parts.iter().zip(self.ranges());
-        let written = parts.filter(|(part, _)| part.is_written());
-        let visible = Range::cover(self.visible.iter().map(|part| part.depth)).unwrap_or_default();
-        let mut ranges = visible;
-        for (_, range) in written {
-            if !ranges.contains(&range) {
-                ranges.push(range);
-            }
-        }
-        self.retire(
-            ranges.into_iter().map(|range| part::key(before, range)),
-            now,
-        );
-        for part in &mut self.parts {
-            part.published = Time::default();
-        }
-        self.visible.clear();
-        self.go_on();
-    }
-
-    /// Keys that are no longer read stay from now on for as long as a reader may have an old head.
-    pub(super) fn retire_from(&mut self, now: Time) {
-        self.retired.iter_mut().for_each(|(since, _)| *since = now);
-    }
-
-    /// This ledger has nothing to publish any more.
-    pub(super) fn leave(&mut self) {
-        *self = Self {
-            retired: std::mem::take(&mut self.retired),
-            alarm: self.alarm,
-            lists: self.lists,
-            ..Self::default()
-        };
-        self.share(true);
-    }
-
-    /// Notes keys that readers no longer ask for.
-    pub(super) fn retire(&mut self, keys: impl IntoIterator<Item = String>, now: Time) {
-        self.retired.extend(keys.into_iter().map(|key| (now, key)));
-    }
-
-    /// The keys that are to be removed now, at most so many.
-    fn retired_keys(&self, most: u32, now: Time) -> Vec<String> {
-        // Until there is another head, readers use the old one.
-        let is_over = |since: &Time| !self.incomplete && since.plus(HOUR_SECONDS) <= now;
-        let over = self.retired.iter().filter(|(since, _)| is_over(since));
-        let most = MOST_RETIRED.min(most as usize);
-        over.take(most).map(|(_, key)| key.clone()).collect()
-    }
-
-    /// Notes that another deployment publishes here.
-    pub(super) fn refuse(&mut self, now: Time) {
-        self.refused = Some(now);
-    }
-
-    fn ranges(&self) -> Vec<Range> {
-        Range::cover(self.parts.iter().map(|part| part.depth)).unwrap_or_default()
-    }
-
-    fn is_inline(&self) -> bool {
-        self.parts.len() == 1 && !self.is_shared
-    }
-
-    /// How many parts each of the day's later publications shall be able to write, before entries are
-    /// written.
-    fn parts_aside(&self) -> u32 {
-        match self.is_inline() {
-            true => 0,
-            false if self.is_shared => PARTS_ASIDE,
-            false => PARTS_ASIDE.min(self.parts.len() as u32),
-        }
-    }
-
-    /// Whether parts are behind that have to be written.
-    fn has_stale_parts(&self) -> bool {
-        !self.is_inline() && self.parts.iter().any(|part| part.behind.is_some())
-    }
-
-    /// The parts to write, at most so many: those first that were never written, then those that have
-    /// been behind for the longest.
-    fn stale_parts(&self, most: u32) -> VecDeque<Range> {
-        if self.is_inline() {
-            return VecDeque::new();
-        }
-        let since = |(part, index): (&PartState, usize)| {
-            let behind = match part.is_written() {
-                true => part.behind?.seconds().into(),
-                false => 0,
-            };
-            Some((behind, index))
-        };
-        let mut stale: Vec<(u64, usize)> = self.parts.iter().zip(0..).filter_map(since).collect();
-        stale.sort_unstable();
-        let ranges = self.ranges();
-        let stale = stale.into_iter().take(most as usize);
-        stale.map(|(_, index)| ranges[index]).collect()
-    }
-
-    /// Splits a part in two; `None` where it cannot be.
-    fn split(&mut self, range: Range) -> Option<[Range; 2]> {
-        let halves = range.halves()?;
-        let index = self.ranges().iter().position(|one| *one == range)?;
-        let half = PartState {
-            depth: range.depth() + 1,
-            published: Time::default(),
-            ..self.parts[index]
-        };
-        self.parts.splice(index..=index, [half; 2]);
-        Some(halves)
-    }
-
-    fn part_mut(&mut self, range: Range) -> Option<&mut PartState> {
-        let index = self.ranges().iter().position(|one| *one == range)?;
-        self.parts.get_mut(index)
-    }
-
-    /// What the next head lists: a part that was split since stays until all it was split into is
-    /// written. `None` where the head cannot be written yet. One of several ledgers that `has_no_posts` needs
-    /// no parts.
-    fn next_visible(&self, has_no_posts: bool) -> Option<Vec<Visible>> {
-        let parts = self.parts.iter().zip(self.ranges());
-        let written: Vec<_> = parts
-            .map(|(part, range)| {
-                let visible = Visible {
-                    depth: part.depth,
-                    published: part.published,
-                };
-                (range, part.is_written().then_some(visible))
-            })
-            .collect();
-        let is_nothing = |(_, visible): &(Range, Option<Visible>)| visible.is_none();
-        if has_no_posts && self.visible.is_empty() && written.iter().all(is_nothing) {
-            return Some(Vec::new());
-        }
-        if self.visible.is_empty() {
-            return written.into_iter().map(|(_, visible)| visible).collect();
-        }
-        let before = Range::cover(self.visible.iter().map(|part| part.depth))?;
-        let mut next = Vec::with_capacity(written.len());
-        for (range, visible) in before.into_iter().zip(&self.visible) {
-            let within = written.iter().filter(|(part, _)| range.covers(*part));
-            let within: Option<Vec<_>> = within.map(|(_, visible)| *visible).collect();
-            next.extend(within.unwrap_or_else(|| vec![*visible]));
-        }
-        Some(next)
-    }
-
-    /// Since when a part is behind, or since ever where one was never written; never where none is.
-    pub(super) fn oldest_part(&self) -> Time {
-        let since = |part: &PartState| match part.is_written() {
-            true => part.behind,
-            false => part.behind.map(|_| Time::default()),
-        };
-        let never = Time::from_seconds(u32::MAX);
-        self.parts.iter().filter_map(since).min().unwrap_or(never)
-    }
-
-    /// Since when something has changed that the parts do not hold; `now` where they hold everything.
-    pub(super) fn oldest(&self, now: Time) -> Time {
-        if self.is_inline() {
-            return now;
-        }
-        let behind = self.parts.iter().filter_map(|part| part.behind);
-        behind.min().unwrap_or(now)
-    }
-}
-
-/// The rankings, in memory from the first publication on.
-#[derive(Debug, Default)]
-pub struct Ranks {
-    lists: Option<Lists>,
-    /// The starts of pages whose changes the lists lack.
-    waiting: Vec<u64>,
-    sweep: Option<Sweep>,
-    /// When the last sweep ended.
-    swept: Option<Time>,
-    /// Whether the lists are new, and are to be stored.
-    unsaved: bool,
-}
-
-/// All posts are being offered to new lists.
-#[derive(Debug)]
-struct Sweep {
-    next: u64,
-    lists: Lists,
-}
-
-impl Ranks {
-    /// Reads the lists, if they were not read yet. `stale` are the pages with changes since they were
-    /// stored.
-    pub(super) fn load(
-        &mut self,
-        rows: &impl Rows,
-        settings: &Settings,
-        now: Time,
-        chunks: u32,
-        stale: impl Iterator<Item = u64>,
-    ) -> Result<(), Error> {
-        if self.lists.is_some() {
-            return Ok(());
-        }
-        let stored = get_long(rows, "lists", chunks)?;
-        let stored: Option<Lists> = postcard::from_bytes(&stored).ok();
-        let fits = |lists: &Lists| lists.are_of(&settings.lists);
-        self.lists = Some(match stored.filter(fits) {
-            Some(lists) => lists,
-            None => {
-                if chunks > 0 {
-                    self.sweep(settings, now);
-                }
-                Lists::new(&settings.lists, now)
-            }
-        });
-        self.waiting = stale.collect();
-        Ok(())
-    }
-
-    /// Stores the lists over those that took so many rows; how many they take.
-    pub(super) fn save(&mut self, rows: &impl Rows, before: u32) -> Result<u32, Error> {
-        self.unsaved = false;
-        // Lists that are not complete yet have to be made again.
-        if self.sweep.is_some() && before > 0 && self.swept.is_none() {
-            return put_long(rows, "lists", &[0], before);
-        }
-        let lists = postcard::to_extend(&self.lists, Vec::new()).map_err(|_| Error::Unreadable)?;
-        // The lists without the `Some` before them.
-        put_long(rows, "lists", lists.get(1..).unwrap_or_default(), before)
-    }
-
-    /// Offers a post as it is now.
-    pub(super) fn offer(&mut self, offer: Offer, now: Time) {
-        if let Some(lists) = &mut self.lists {
-            lists.offer(offer, now);
-        }
-        if let Some(sweep) = &mut self.sweep {
-            sweep.lists.offer(offer, now);
-        }
-    }
-
-    fn sweep(&mut self, settings: &Settings, now: Time) {
-        self.sweep = Some(Sweep {
-            next: 0,
-            lists: Lists::new(&settings.lists, now),
-        });
-    }
-
-    /// Whether the lists are not right yet.
-    fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || self.sweep.is_some()
-    }
-
-    fn are_entries_behind(&self) -> bool {
-        let entries = self.lists.as_ref().map(Lists::entries);
-        entries.is_some_and(|entries| !entries.ranked().is_empty() || entries.is_partial())
-    }
-}
 
 /// What is to be published.
 #[derive(Debug, Default)]
@@ -522,33 +133,6 @@ pub struct Outcomes {
     pub writes: u32,
     /// Whether the head or a part could not be written.
     pub has_failed: bool,
-}
-
-/// A publication that is on its way, in memory.
-#[derive(Debug, Default)]
-pub(super) struct Publishing {
-    /// The parts that are still to be written.
-    queue: VecDeque<Range>,
-    /// Whether the head is still to be written.
-    pub(super) head: bool,
-    reserved: u32,
-    /// The writes that the lead gives the other ledgers of this publication, as far as none has them; or
-    /// those that this ledger got of the lead.
-    pub(super) pool: Grant,
-    /// Whether nothing was written yet: where it ends so, the next one comes at the usual time.
-    pub(super) is_stalled: bool,
-    /// What the head that is on its way lists.
-    next_visible: Vec<Visible>,
-    /// When the lead was told last that there is something to publish.
-    noticed: Time,
-}
-
-impl Publishing {
-    /// What is on its way is of a former layout.
-    pub(super) fn forget(&mut self) {
-        self.queue.clear();
-        self.head = false;
-    }
 }
 
 impl Tally {
@@ -725,83 +309,6 @@ impl Tally {
         })
     }
 
-    /// Brings the lists up to date, or a part of the way; whether they are.
-    fn are_ranked(
-        &mut self,
-        rows: &impl Rows,
-        now: Time,
-        settings: &Settings,
-    ) -> Result<bool, Error> {
-        self.rank(rows, now, settings)?;
-        for _ in 0..MOST_PAGES {
-            let Some(start) = self.ranks.waiting.pop() else {
-                break;
-            };
-            self.rank_page(rows, start, now)?;
-        }
-        let Some(lists) = &mut self.ranks.lists else {
-            return Ok(false);
-        };
-        lists.slide(now);
-        let is_right = lists.are_right();
-        let entries = lists.entries();
-        let swept = self.ranks.swept;
-        let may_sweep = swept.is_none_or(|swept| swept.distance(now) >= HOUR_SECONDS);
-        let lacks_entries = entries.ranked().is_empty() && entries.is_partial() && may_sweep;
-        let fades = &mut self.state.publish.fades;
-        if fades.is_some_and(|at| at <= now) {
-            *fades = None;
-            self.state.publish.change();
-        }
-        if !self.ranks.waiting.is_empty() {
-            return Ok(false);
-        }
-        if self.ranks.sweep.is_none() && (!is_right || lacks_entries) {
-            self.ranks.sweep(settings, now);
-        }
-        self.sweep(rows, now)?;
-        Ok(self.ranks.sweep.is_none())
-    }
-
-    /// Offers some more posts to the new lists, and takes these where all were offered.
-    fn sweep(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
-        let mut bytes = 0;
-        while let Some(sweep) = &mut self.ranks.sweep {
-            if bytes >= SWEEP_BYTES {
-                return Ok(());
-            }
-            let secret = *self.pages.secret();
-            let range = self.pages.lines(rows, sweep.next, &mut |_, line| {
-                bytes += line.len();
-                let line: Line = postcard::from_bytes(line).map_err(|_| Error::Unreadable)?;
-                if !line.waits() {
-                    sweep.lists.offer(Offer::of_line(&secret, &line), now);
-                }
-                Ok(())
-            })?;
-            // An empty page costs something, too.
-            bytes += 4096;
-            match range.end() {
-                Some(next) => sweep.next = next,
-                None => {
-                    let done = self.ranks.sweep.take();
-                    self.ranks.lists = done.map(|mut sweep| {
-                        sweep.lists.slide(now);
-                        sweep.lists
-                    });
-                    self.ranks.swept = Some(now);
-                    self.ranks.unsaved = true;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether the lists are to be stored though no events are dropped.
-    pub(super) fn has_new_lists(&self) -> bool {
-        self.ranks.unsaved
-    }
-
     /// The posts of a range; `None` where they would be better in two parts.
     fn assemble(
         &mut self,
@@ -887,7 +394,7 @@ impl Tally {
     }
 
     /// The parts to write now, at most so many.
-    fn parts_to_write(&self, most: u32) -> VecDeque<Range> {
+    pub(super) fn parts_to_write(&self, most: u32) -> VecDeque<Range> {
         if self
             .next_visible()
             .is_some_and(|visible| visible.is_empty())
@@ -898,7 +405,7 @@ impl Tally {
     }
 
     /// What the next head lists of this ledger; `None` where parts have to be written before.
-    fn next_visible(&self) -> Option<Vec<Visible>> {
+    pub(super) fn next_visible(&self) -> Option<Vec<Visible>> {
         let has_no_posts = !self.layout.is_single() && self.state.posts == 0;
         self.state.publish.next_visible(has_no_posts)
     }
@@ -963,7 +470,12 @@ impl Tally {
     }
 
     /// The head of this ledger alone.
-    fn own_head(&mut self, visible: Vec<Visible>, now: Time, settings: &Settings) -> Head {
+    pub(super) fn own_head(
+        &mut self,
+        visible: Vec<Visible>,
+        now: Time,
+        settings: &Settings,
+    ) -> Head {
         let (deployment, secret) = (self.state.deployment, self.state.secret);
         let mut head = Head::new(deployment, secret, self.summary(now, settings));
         head.parts.clone_from(&visible);
@@ -972,6 +484,7 @@ impl Tally {
             head.lists = top_lists(lists);
         }
         let verified = &self.state.guard.verified;
+        head.begun = self.state.begun;
         head.verification = Verification {
             waiting: verified.waiting,
             outage: verified
@@ -1094,7 +607,7 @@ impl Tally {
     }
 
     /// The `most` posts whose entries in Workers KV are the furthest behind.
-    fn stale_entries(&mut self, most: usize, now: Time) -> Vec<StaleEntry> {
+    pub(super) fn stale_entries(&mut self, most: usize, now: Time) -> Vec<StaleEntry> {
         let failed = &mut self.state.publish.failed;
         failed.retain(|(_, until)| *until > now);
         let is_failed = |post: u64| failed.iter().any(|(place, _)| *place == post);
@@ -1146,123 +659,4 @@ fn top_lists(lists: &Lists) -> Vec<TopLists> {
             .map(|ranking| ranking.top().iter().map(place).collect()),
     };
     lists.all().iter().map(list).collect()
-}
-
-/// A ledger that does not lead.
-impl Tally {
-    /// Begins what the lead has granted, which has `published` last what this ledger had at that time. `None`
-    /// where the ledger is not ready: posts are on their way, or the lists are not right yet.
-    pub fn begin_grant(
-        &mut self,
-        rows: &impl Rows,
-        (grant, published): (Grant, Option<Time>),
-        now: Time,
-        settings: &Settings,
-    ) -> Result<Option<Publication>, Error> {
-        if self.layout.is_moving() || !self.are_ranked(rows, now, settings)? {
-            return Ok(None);
-        }
-        self.publishing.reserved = 0;
-        self.publishing.head = false;
-        self.publishing.pool = grant;
-        if self.is_restoring() {
-            return Ok(Some(Publication::default()));
-        }
-        self.publishing.queue = self.parts_to_write(grant.parts);
-        let parts = self.publishing.queue.len() as u32;
-        let publish = &mut self.state.publish;
-        // A head that does not tell of them any more has to have been there for a while.
-        let retired = match published {
-            Some(published) if !self.layout.is_changing() => {
-                publish.retired_keys(grant.parts - parts, published)
-            }
-            _ => Vec::new(),
-        };
-        publish.published = now;
-        self.reserve(parts + retired.len() as u32, now);
-        let entries = match self.is_taken_over() {
-            true => self.stale_entries(grant.entries as usize, now),
-            false => Vec::new(),
-        };
-        self.publishing.reserved += entries.len() as u32;
-        Ok(Some(Publication { entries, retired }))
-    }
-
-    /// What this ledger has for the head, when its publication has ended with so many writes.
-    pub fn slice(&mut self, writes: u32, now: Time, settings: &Settings) -> Slice {
-        let visible = self.next_visible();
-        let is_complete = visible.is_some();
-        self.state.publish.incomplete = !is_complete;
-        let slice = Slice {
-            head: self.own_head(visible.unwrap_or_default(), now, settings),
-            is_complete: is_complete && !self.is_restoring(),
-            room: self.room(),
-            writes,
-        };
-        if is_complete {
-            // The lead sees to it that it is published.
-            self.head_written(now);
-        }
-        slice
-    }
-
-    /// Begins to remove keys that are no longer read, if there are any, and writes nothing.
-    fn begin_removal(&mut self, now: Time) -> Option<Publication> {
-        let publish = &self.state.publish;
-        let retired = publish.retired_keys(u32::MAX, now);
-        self.publishing.queue.clear();
-        self.publishing.head = false;
-        (self.layout.has_left() && !retired.is_empty()).then(|| Publication {
-            entries: Vec::new(),
-            retired,
-        })
-    }
-
-    /// When a ledger that publishes nothing has keys to remove.
-    fn retired_due(&self, now: Time) -> Option<Time> {
-        let oldest = self
-            .state
-            .publish
-            .retired
-            .iter()
-            .map(|(since, _)| since.plus(HOUR_SECONDS))
-            .min();
-        oldest
-            .filter(|_| self.layout.has_left())
-            .map(|due| due.max(now.plus(1)))
-    }
-
-    /// When the lead is to be told that there is something to publish.
-    fn notice_due(&self, now: Time, settings: &Settings) -> Option<Time> {
-        let publish = &self.state.publish;
-        let last = publish.published.max(self.publishing.noticed).min(now);
-        let again = |wait| last.plus(wait).max(now.plus(1));
-        if publish.changed || publish.has_stale_parts() {
-            // The lead mostly asks by itself before that.
-            return Some(again(settings.publish + settings.publish / 8));
-        }
-        // The lead asks anyway, and the day's writes may be used up.
-        let waits = publish.behind || !publish.retired.is_empty();
-        let behind = waits.then(|| again(settings.publish.max(HOUR_SECONDS)));
-        let fades = publish.fades.map(|at| at.max(now.plus(1)));
-        [behind, fades].into_iter().flatten().min()
-    }
-
-    /// Whether the lead is to be told now that there is something to publish. That it is, is noted.
-    pub fn has_notice(&mut self, now: Time, settings: &Settings) -> bool {
-        if self.layout.is_lead()
-            || self.layout.is_moving()
-            || self.layout.has_left()
-            || !self.is_taken_over()
-        {
-            return false;
-        }
-        let is_due = self
-            .notice_due(now, settings)
-            .is_some_and(|due| due <= now.plus(1));
-        if is_due {
-            self.publishing.noticed = now;
-        }
-        is_due
-    }
 }

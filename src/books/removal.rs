@@ -1,8 +1,8 @@
-//! Removing many posts: those that the owner names, and where strangers have filled their room, those that
-//! nobody would miss.
+//! Removes many posts: those that the owner names, and, when strangers have filled their room, those that nobody
+//! would miss.
 //!
-//! Posts are looked through page by page, so many in one call that it stays far below the CPU time of a
-//! request. What has been removed is gone from totals, lists and Workers KV as one that the owner deletes.
+//! Posts are examined page by page, and one call examines so few that it stays far below a request's CPU limit.
+//! Like a post that the owner deletes, a removed post is gone from totals, lists and Workers KV.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -17,9 +17,9 @@ use crate::model::standing::Standing;
 /// The bytes of posts that one call looks through, and the most posts that it removes.
 const LOOK_BYTES: usize = 256 << 10;
 const MOST_REMOVED: usize = 200;
-/// Room is made from here on: an hour of the longest ids before there is none left.
+/// Posts are removed once this much room is used, which leaves room for an hour of the longest ids.
 const FULL: u32 = ROOM - (256 << 10);
-/// Until there is so much again.
+/// They are removed until no more than this is used.
 const ENOUGH: u32 = ROOM - (512 << 10);
 /// The seconds before all posts are looked through again.
 const REST: u32 = HOUR_SECONDS;
@@ -33,7 +33,7 @@ pub struct Removed {
     pub posts: u32,
     /// Their views.
     pub views: u64,
-    /// The place to go on at; `None` where all were looked through.
+    /// The place to go on at; `None` if all were looked through.
     pub next: Option<u64>,
 }
 

@@ -1,17 +1,18 @@
-//! Where a ledger keeps its rows, and what they are called; in parentheses, the file beside this one that says more.
+//! The rows of a ledger's storage, and their keys. The file in parentheses describes the row.
 //!
 //! ```text
-//! 0:state          what is not of a single post, and the newest events (tally.rs)
-//! 0:journal:7      older events                                        (journal.rs)
-//! 0:pages          the ranges of the pages                             (pages.rs)
-//! 0:page:0110      the posts of a page                                 (pages.rs)
-//! 0:marks:3        who was counted lately                              (marks.rs)
-//! 0:lists:0        the top lists                                       (lists.rs)
-//! 0:failing        since when publishing has failed, if it does        (health.rs)
-//! 0:layout         how the posts are shared with other ledgers         (layout.rs)
+//! 0:state          what does not belong to a single post, and the newest events (tally.rs)
+//! 0:journal:7      older events                                         (journal.rs)
+//! 0:pages          the ranges of the pages                              (pages.rs)
+//! 0:page:0110      the posts of a page                                  (pages.rs)
+//! 0:visitors:3     recent visitors                                      (marks.rs)
+//! 0:ids:3          recent ids of pings                                  (marks.rs)
+//! 0:lists:0        the top lists                                        (lists.rs)
+//! 0:failing        since when publishing has failed, if it does         (health.rs)
+//! 0:layout         how the posts are shared with other ledgers          (layout.rs)
 //! ```
 //!
-//! Every ledger has its own storage, in which the number before the colon is 0.
+//! Every ledger has its own storage, so the number before the colon is always 0.
 
 use crate::base::error::Error;
 

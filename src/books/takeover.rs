@@ -1,8 +1,8 @@
-//! What a new ledger takes over from Workers KV: all of a head that was published there, or else the
-//! counts that another program left.
+//! What a new ledger takes over from Workers KV: everything in a head that was published there, or else the counts
+//! that another program has left.
 //!
-//! A post is taken over before it is counted first, everything else part by part. Where Workers KV
-//! fails meanwhile, views are counted from 0 and what is found later is added.
+//! A post is taken over before its first view is counted, everything else part by part. If Workers KV fails
+//! meanwhile, views are counted from 0, and what is found later is added.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -220,6 +220,7 @@ impl Tally {
             for (ours, theirs) in self.state.skipped.iter_mut().zip(head.summary.skipped) {
                 *ours = ours.saturating_add(theirs);
             }
+            self.state.begun = head.begun;
             self.state.publish.continue_budget(head.summary.budget);
         }
         // What was taken over before is told by the lead.

@@ -1,11 +1,11 @@
-//! The ledger's books: every post's record, and who was counted lately.
+//! The ledger's books: every post's record, and the recent visitors.
 //!
-//! A change is applied to its post in memory ([`Pages`]) and appended to the [`Journal`]; one row,
-//! `0:state`, takes the newest events with all that is not of a single post, so that however many
-//! changes wait, one write stores them. As the journal grows, pages are folded, a few at a time.
+//! A change is applied to its post in memory ([`Pages`]) and appended to the [`Journal`]. One row, `0:state`,
+//! contains the newest events and everything that does not belong to a single post, so one write stores any number
+//! of waiting changes. As the journal grows, pages are folded, a few at a time.
 //!
 //! ```text
-//! 0:state   State and Guard in postcard, then the newest events
+//! 0:state   State, Guard and when the books were begun, in postcard, then the newest events
 //! ```
 
 use crate::base::error::Error;
@@ -20,7 +20,8 @@ use crate::books::lists::Offer;
 use crate::books::marks::{ID_SECONDS, Mark, MarkRows, Salts, Seen};
 use crate::books::members::Members;
 use crate::books::pages::{Changed, Pages, Weight};
-use crate::books::publication::{PublishState, Publishing, Ranks};
+use crate::books::publishing::{PublishState, Publishing};
+use crate::books::ranks::Ranks;
 use crate::books::rows::{Rows, key};
 use crate::books::takeover::Takeover;
 use crate::books::verification::Verifying;
@@ -58,8 +59,10 @@ const DROP_BYTES: usize = JOURNAL_BYTES / 2;
 const MOST_ROWS_PER_DROP: usize = 32;
 /// How long marks may stay in the journal of a busy site after they have ceased to matter.
 const BUSY_SECONDS: u32 = DAY / 4;
-/// The version of the rows' format. Version 2 has no [`Guard`].
-const VERSION: u8 = 3;
+/// The version of the rows' format. Version 3 does not say when the books were begun, and version 2 has no
+/// [`Guard`] either.
+const VERSION: u8 = 4;
+const VERSION_WITHOUT_BEGUN: u8 = 3;
 const VERSION_WITHOUT_GUARD: u8 = 2;
 
 /// A ping that may count.
@@ -118,10 +121,13 @@ pub(super) struct State {
     pub(super) publish: PublishState,
     #[serde(skip)]
     pub(super) guard: Guard,
+    /// When the books were begun; zero where an older version has begun them.
+    #[serde(skip)]
+    pub(super) begun: Time,
 }
 
 impl State {
-    fn new(mut random: impl FnMut() -> Key) -> Self {
+    fn new(now: Time, mut random: impl FnMut() -> Key) -> Self {
         Self {
             version: VERSION,
             deployment: random(),
@@ -140,6 +146,7 @@ impl State {
             takeover: Takeover::Unasked,
             publish: PublishState::default(),
             guard: Guard::default(),
+            begun: now,
         }
     }
 
@@ -148,11 +155,16 @@ impl State {
         let unreadable = |_| Error::Unreadable;
         let (mut state, mut rest): (Self, _) =
             postcard::take_from_bytes(row).map_err(unreadable)?;
-        match state.version {
-            VERSION_WITHOUT_GUARD => state.version = VERSION,
-            VERSION => (state.guard, rest) = postcard::take_from_bytes(rest).map_err(unreadable)?,
-            _ => return Err(Error::Unreadable),
+        if !(VERSION_WITHOUT_GUARD..=VERSION).contains(&state.version) {
+            return Err(Error::Unreadable);
         }
+        if state.version >= VERSION_WITHOUT_BEGUN {
+            (state.guard, rest) = postcard::take_from_bytes(rest).map_err(unreadable)?;
+        }
+        if state.version >= VERSION {
+            (state.begun, rest) = postcard::take_from_bytes(rest).map_err(unreadable)?;
+        }
+        state.version = VERSION;
         state.skipped[Reason::Unknown as usize] = state.guard.unknown;
         Ok((state, rest))
     }
@@ -162,7 +174,7 @@ impl State {
         let unreadable = |_| Error::Unreadable;
         self.guard.unknown = self.skipped[Reason::Unknown as usize];
         let row = postcard::to_extend(self, row).map_err(unreadable)?;
-        postcard::to_extend(&self.guard, row).map_err(unreadable)
+        postcard::to_extend(&(&self.guard, self.begun), row).map_err(unreadable)
     }
 }
 
@@ -209,7 +221,7 @@ impl Tally {
         let state = rows.get(&key("state"))?;
         let layout = Layout::load(rows, ledger, state.is_none(), settings)?;
         let Some(bytes) = state else {
-            let state = State::new(random);
+            let state = State::new(now, random);
             let pages = Pages::new(state.secret);
             return Ok(Self::over(state, pages, Journal::default(), layout));
         };

@@ -1,9 +1,8 @@
-//! Which posts the site has, where `SITE_URL` names one: who reads the page of a post that was never seen, and
-//! what follows from it.
+//! Which posts the site has, if `SITE_URL` is set: who reads the page of a new post, and what follows from it.
 //!
-//! A ping of such a post does not count. The Worker claims the post, reads its page, has [`Tally::judged`] told
-//! and sends the ping again. Where the site cannot be read, the post waits: it counts, in a room of its own, and
-//! is in nothing that is published.
+//! A ping of a new post does not count at first. The Worker claims the post, reads its page, reports the verdict to
+//! [`Tally::judged`] and sends the ping again. If the site cannot be read, the post waits: it counts, in a room of
+//! its own, and is not published.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;

@@ -1,15 +1,15 @@
-//! Ways to break the instance, for `tests/fault.test.mjs`: `/fault?in=WAY` does it in the Worker, and
-//! with `&name=A` in the object of that counter. It answers 0 where it goes on.
+//! Ways to break the instance, for `tests/fault.test.mjs`. `/fault?in=WAY` does it in the Worker, and with
+//! `&name=A` in the object of that counter. The answer is 0 if the instance survives.
 //!
 //! ```text
 //! call      while it is called
-//! future    in the future that it answers with
+//! future    in the future that it returns
 //! task      in a task of its own, after the answer
 //! closure   in a closure that JavaScript calls, after the answer
-//! storage   in a transaction, where JavaScript stands between the panic and the call
-//! overflow  by a recursion without end, which is no panic
-//! start     while it is called, and once more as the next instance starts
-//! answer    where a counter's answer is made next
+//! storage   in a transaction, with JavaScript between the panic and the call
+//! overflow  by endless recursion, which is not a panic
+//! start     while it is called, and again as the next instance starts
+//! answer    where a counter's next answer is made
 //! alarm     in the ledger's next alarm
 //! ```
 

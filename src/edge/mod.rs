@@ -1,4 +1,4 @@
-//! Everything that touches the runtime; the rest of the crate knows nothing of Workers.
+//! Everything that touches the runtime. The rest of the crate knows nothing of Workers.
 
 pub mod object;
 pub mod platform;

@@ -1,4 +1,4 @@
-//! The bodies of answers about posts' views, in JSON.
+//! The JSON bodies of answers about views.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -186,6 +186,9 @@ pub fn stats(
         views: summary.site.total,
         posts: summary.posts,
         not_counted: Map(Reason::ALL.map(count).to_vec()),
+        not_counted_since: Some(published.head.begun)
+            .filter(|begun| *begun > Time::default())
+            .map(|begun| begun.to_string()),
         kv: KvStats {
             writes: summary.budget.spent(now),
             budget: summary.writes,
@@ -244,6 +247,8 @@ struct Stats<'a> {
     views: u64,
     posts: u32,
     not_counted: Map<'static>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_counted_since: Option<String>,
     kv: KvStats,
     adopted: Option<AdoptedStats>,
     published: Option<String>,

@@ -1,4 +1,4 @@
-//! A flat badge with a post's views, in SVG, as the badges of shields.io look.
+//! A flat badge with the views of a post, in SVG, in the style of shields.io.
 
 use crate::base::error::Error;
 use crate::base::limits::MAX_LABEL;
@@ -12,7 +12,7 @@ pub struct Badge {
 }
 
 impl Badge {
-    /// A badge with this label, `views` where there is none, and this color, blue where there is none.
+    /// A badge with this label (`views` if there is none) and this color (blue if there is none).
     ///
     /// [`Error::InvalidLabel`] for more than [`MAX_LABEL`] characters, or one that XML has not
     /// (<https://www.w3.org/TR/xml/#charsets>) or that controls; [`Error::InvalidColor`] for a color that
@@ -102,7 +102,7 @@ pub struct Color([u8; 3]);
 
 impl Color {
     /// Reads one of the names of shields.io, or 3 or 6 hexadecimal digits, with or without `#`;
-    /// [`Error::InvalidColor`] where it is neither.
+    /// [`Error::InvalidColor`] if it is neither.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let named = match text {
             "brightgreen" | "success" => "4c1",

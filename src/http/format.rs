@@ -1,4 +1,4 @@
-//! The bodies of answers, in text or in JSON, and which of them a client asked for.
+//! The bodies of counters' answers, in text or JSON, and which of the two a client wants.
 
 use crate::base::count::Count;
 use crate::base::error::Error;

@@ -1,4 +1,4 @@
-//! Counts as files: what `GET /export` writes and `POST /import` takes back.
+//! Counts as files: what `GET /export` writes and `POST /import` reads.
 //!
 //! ```text
 //! json     {"posts":[
@@ -9,11 +9,11 @@
 //!          142,3,2026-11-21T10:2,2026-11-20:1 2026-11-21:2
 //! ```
 //!
-//! `hours` and `days` may be missing. An import may also be a JSON object of counts by post,
-//! `{"142":"2"}`, as the entries in Workers KV are.
+//! `hours` and `days` are optional. An import may also be a JSON object of counts by post, `{"142":"2"}`, like the
+//! entries in Workers KV.
 //!
-//! A spreadsheet takes a cell that begins with `=`, `+`, `-` or `@` for a formula; in CSV such an id
-//! gets a `'` before it, as does one that has a `'` there already, and an import takes it off again.
+//! Spreadsheets read a cell that begins with `=`, `+`, `-` or `@` as a formula. In CSV, such an id gets a `'`
+//! before it, and so does an id that begins with `'`. An import removes it again.
 
 mod csv;
 mod json;

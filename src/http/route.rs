@@ -1,4 +1,4 @@
-//! Method, path and query of a request, parsed into what is to be done.
+//! Parses the method, path and query of a request into what to do.
 
 use crate::base::count::{Amount, parse_views};
 use crate::base::error::{ALLOW, Error};

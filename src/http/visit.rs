@@ -1,4 +1,4 @@
-//! May this visit count? From a ping's headers to a verdict with its reason.
+//! Decides from the headers of a ping whether it may count, and if not, why.
 
 use crate::base::error::Error;
 use crate::base::settings::Settings;

@@ -9,12 +9,12 @@ use crate::model::standing::Standing;
 pub struct Filter {
     /// How their ids begin; empty for all.
     pub prefix: String,
-    /// Only those that have at most so many views, and that neither the owner nor the site knows of.
+    /// Only posts with at most so many views that neither the owner nor the site has confirmed.
     pub views: Option<u64>,
 }
 
 impl Filter {
-    /// Whether it is one of these posts.
+    /// Whether a post is one of these.
     pub fn takes(&self, line: &Line) -> Result<bool, Error> {
         if line.total == 0 || !line.id.starts_with(&self.prefix) {
             return Ok(false);

@@ -1,4 +1,4 @@
-//! What an import does with the posts that are there.
+//! What an import does with posts that exist already.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! The network of an address, as far as new posts are counted by it.
+//! The network of an address, for the limit on new posts.
 
 use siphasher::sip::SipHasher13;
 use std::hash::Hasher;

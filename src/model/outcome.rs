@@ -1,4 +1,4 @@
-//! What became of a ping.
+//! The result of a ping.
 
 /// What became of a ping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -7,7 +7,7 @@ pub enum Outcome {
     Counted(u64),
     /// It was a repeat; the count stays.
     Repeat(u64),
-    /// It was not counted yet: nobody knows whether the site has the post.
+    /// It was not counted yet: it is unknown whether the site has the post.
     Unknown,
 }
 
@@ -21,7 +21,7 @@ impl Outcome {
         }
     }
 
-    /// The way back of [`Outcome::number`].
+    /// The inverse of [`Outcome::number`].
     pub fn from_number(number: f64) -> Self {
         if number < 0.0 {
             Outcome::Repeat((-1.0 - number) as u64)

@@ -1,8 +1,7 @@
-//! Which of a site's ledgers a post belongs to.
+//! Which of a site's ledgers owns a post.
 //!
-//! A post has a slot, which follows from its id and nothing else, so that a Worker knows the owner without
-//! asking. [`Owners`] deals the slots out: as evenly as they can be, and so that with more ledgers a slot
-//! either stays where it is or goes to one that is new.
+//! A post's slot follows from its id alone, so a Worker knows the owner without asking. [`Owners`] distributes the
+//! slots as evenly as possible. When ledgers are added, a slot either stays where it is or moves to a new ledger.
 
 use crate::base::id::PostId;
 use crate::base::limits::MAX_LEDGERS;

@@ -1,8 +1,8 @@
-//! Posts in pages: the unit in which the ledger stores them and publishes them.
+//! Pages of posts: the unit in which the ledger stores and publishes posts.
 //!
-//! A page is its posts one after the other, in the order of their ids, each a [`Line`] in
-//! [postcard](https://postcard.jamesmunns.com/wire-format). Pages stay encoded in memory: a post is
-//! found by walking the lines, which skips over what it is not asked for.
+//! A page is a sequence of posts in the order of their ids, each of them a [`Line`] in
+//! [postcard](https://postcard.jamesmunns.com/wire-format). Pages stay encoded in memory. To find a post, the lines
+//! are walked, and what is not needed is skipped.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -201,7 +201,7 @@ fn bytes<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     Some(bytes)
 }
 
-/// What is told of each line of a page: the id, and all of the line. Called through a pointer, so that there is
+/// What a walk over a page reports of each line: the id, and all of the line. Called through a pointer, so that there is
 /// one walk in the upload and not one for each caller.
 pub type Tell<'a> = dyn FnMut(&str, &[u8]) -> Result<(), Error> + 'a;
 

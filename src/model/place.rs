@@ -1,6 +1,6 @@
 //! Where a post is kept: a keyed hash of its id, and the ranges of hashes that pages and parts cover.
 //!
-//! The key is a secret of the site, so that nobody can choose ids that all end up in one page.
+//! The key is a secret of the site, so nobody can choose ids that all end up in one page.
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;

@@ -72,7 +72,7 @@ impl Reason {
         self as u8
     }
 
-    /// The way back of [`Reason::number`].
+    /// The inverse of [`Reason::number`].
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number)).copied()
     }

@@ -1,4 +1,4 @@
-//! A post's record: its views in all, by hour and by day, and the windows that are read from them.
+//! A post's record: its views in total, by hour and by day, and the periods that are read from them.
 
 use crate::base::id::PostId;
 use crate::base::limits::{DAYS, MAX_COUNT};
@@ -64,7 +64,7 @@ impl Record {
         self.days.add(at.day().into(), 1);
     }
 
-    /// Makes the total another. Hours and days that no longer fit in it are forgotten.
+    /// Sets the total. Hours and days that no longer fit into it are forgotten.
     pub fn set(&mut self, total: u64) {
         self.total = total.min(MOST);
         if self.hours.all() > self.total || self.days.all() > self.total {
@@ -80,7 +80,7 @@ impl Record {
         other.days.each(|day, views| self.days.add(day, views));
     }
 
-    /// Takes another record's views away, as far as there are any.
+    /// Subtracts another record's views, as far as there are any.
     pub fn subtract(&mut self, other: &Self) {
         self.total = self.total.saturating_sub(other.total);
         other
@@ -192,7 +192,7 @@ impl<const KEPT: u32> Buckets<KEPT> {
         self.0.is_empty()
     }
 
-    /// The newest bucket; 0 where there is none.
+    /// The newest bucket; 0 if there is none.
     pub fn newest(&self) -> u32 {
         self.0.last().map_or(0, |bucket| bucket.0)
     }
@@ -309,7 +309,7 @@ impl Times<'_> {
             each(&mut rest, |at, views| work(Bucket::Hour(at, views)))?;
             each(&mut rest, |at, views| work(Bucket::Day(at, views)))
         };
-        // Empty where there are none.
+        // Empty if there are none.
         let _ = all();
     }
 }
@@ -322,7 +322,7 @@ impl<'a> Times<'a> {
             each(&mut rest, |_, _| {})?;
             each(&mut rest, |_, _| {})
         };
-        // Empty where there are none.
+        // Empty if there are none.
         let _ = all();
         rest
     }

@@ -1,8 +1,8 @@
-//! When to publish, and how many writes to Workers KV a publication may take.
+//! When to publish, and how many writes to Workers KV a publication may use.
 //!
-//! A day's writes are never used up: the heads of the rest of the day are set aside, and for a large site
-//! some parts with them; what is left goes to the posts' own entries, and where even the heads would be
-//! too many they come less often.
+//! The day's writes are never used up. The writes for the remaining heads of the day are reserved, and on a large
+//! site some for parts; the rest goes to the posts' own entries. If even the heads would be too many, they come
+//! less often.
 
 use crate::base::settings::Settings;
 use crate::base::time::{Day, Time};
@@ -62,7 +62,7 @@ impl Budget {
         last.plus(settings.publish.max(pace)).max(now)
     }
 
-    /// How many writes a publication that begins now may take beside its head; `None` where there is none
+    /// How many writes a publication that begins now may take beside its head; `None` if there is none
     /// left for the head. Those of later publications are set aside: of their heads, and of `parts` parts
     /// each.
     pub fn beside_head(&self, parts: u32, now: Time, settings: &Settings) -> Option<u32> {

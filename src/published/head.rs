@@ -1,12 +1,12 @@
 //! The head of what is published: the totals, the top lists, and where the posts are.
 //!
 //! ```text
-//! :head                  this, in postcard, and More where there is more; a small site's posts follow as
-//!                        one part, or where a site has more than one ledger, the holdings of the others
+//! :head                  this, in postcard, and More if there is more; then the posts of a small site as one
+//!                        part, or on a site with several ledgers, the holdings of the others
 //! :page:9f3a01c7:0110    crate::published::part, the posts of a range of a large site
 //! :owner                 the deployment that publishes here, 32 hexadecimal digits
-//! :refused               where another deployment would publish here, too: when it found that, in
-//!                        seconds since the Unix epoch
+//! :refused               when another deployment found that it may not publish here, in seconds since the Unix
+//!                        epoch
 //! 142                    3, a post's views in digits, as the usual tutorial stores them
 //! ```
 
@@ -40,8 +40,9 @@ pub const INLINE_BYTES: usize = 768 << 10;
 /// unreadable.
 const VERSION: u8 = 2;
 const VERSION_OF_MORE: u8 = 3;
-/// What is added to the version where [`More`] follows the head.
+/// What is added to the version where [`More`] follows the head, and where [`Head::begun`] follows that.
 const WITH_MORE: u8 = 2;
+const WITH_BEGUN: u8 = 4;
 
 /// What is published of the whole site.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -193,6 +194,9 @@ pub struct Head {
     /// How the site is read that says which posts exist.
     #[serde(skip)]
     pub verification: Verification,
+    /// When the books of the first ledger were begun; zero where nobody knows.
+    #[serde(skip)]
+    pub begun: Time,
 }
 
 /// The most bytes of names in a head.
@@ -233,12 +237,19 @@ impl Head {
     /// Writes it. What an older reader knows is written as before.
     pub fn write(mut self) -> Result<Vec<u8>, Error> {
         let unreadable = |_| Error::Unreadable;
-        let more = Some(self.more()).filter(|more| *more != More::default());
+        let more = self.more();
         let version = self.version;
-        self.version += more.as_ref().map_or(0, |_| WITH_MORE);
+        self.version += match (self.begun > Time::default(), more == More::default()) {
+            (true, _) => WITH_BEGUN,
+            (_, false) => WITH_MORE,
+            _ => 0,
+        };
         let mut bytes = postcard::to_extend(&self, Vec::new()).map_err(unreadable)?;
-        if let Some(more) = more {
+        if self.version > version {
             bytes = postcard::to_extend(&more, bytes).map_err(unreadable)?;
+        }
+        if self.version == version + WITH_BEGUN {
+            bytes = postcard::to_extend(&self.begun, bytes).map_err(unreadable)?;
         }
         match version {
             VERSION_OF_MORE => postcard::to_extend(&self.others, bytes).map_err(unreadable),
@@ -368,8 +379,13 @@ impl Published {
         if head.version >= VERSION + WITH_MORE {
             let (more, after) = postcard::take_from_bytes(rest).map_err(|_| Error::Unreadable)?;
             head.take(more);
-            head.version -= WITH_MORE;
             rest = after;
+            if head.version >= VERSION + WITH_BEGUN {
+                (head.begun, rest) =
+                    postcard::take_from_bytes(rest).map_err(|_| Error::Unreadable)?;
+                head.version -= WITH_BEGUN - WITH_MORE;
+            }
+            head.version -= WITH_MORE;
         }
         match head.version {
             VERSION if head.parts.is_empty() => {

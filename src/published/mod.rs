@@ -1,4 +1,4 @@
-//! What readers get: when it is published, and what it holds.
+//! What readers get: its content, and when it is published.
 
 pub mod budget;
 pub mod head;

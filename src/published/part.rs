@@ -1,6 +1,6 @@
-//! A part of what is published: the posts of a range of places, under a key of its own in Workers KV.
+//! A part of what is published: the posts of a range of places, under its own key in Workers KV.
 //!
-//! It is a header in postcard, then pages as [`crate::model::page`] writes them.
+//! It is a header in postcard, followed by pages as [`crate::model::page`] writes them.
 
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -103,7 +103,7 @@ pub struct Part {
 }
 
 impl Part {
-    /// Reads a part from bytes that it begins at `from` of; [`Error::Unreadable`] where it is none.
+    /// Reads a part from bytes that it begins at `from` of; [`Error::Unreadable`] if it is not one.
     pub fn read(bytes: Vec<u8>, from: usize) -> Result<Self, Error> {
         let rest = bytes.get(from..).ok_or(Error::Unreadable)?;
         let (header, rest): (Header, _) =

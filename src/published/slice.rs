@@ -1,4 +1,4 @@
-//! What one ledger of several has for the head, as the lead asks for it over RPC.
+//! What one of several ledgers contributes to the head. The lead asks for it over RPC.
 
 use crate::base::error::Error;
 use crate::base::time::Time;
@@ -59,7 +59,7 @@ impl Slice {
         postcard::to_extend(&self.head.more(), bytes).map_err(|_| Error::Unreadable)
     }
 
-    /// Reads it; [`Error::Unreadable`] where it is none.
+    /// Reads it; [`Error::Unreadable`] if the bytes are not one.
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let (mut slice, rest): (Self, _) =
             postcard::take_from_bytes(bytes).map_err(|_| Error::Unreadable)?;

@@ -1,4 +1,4 @@
-//! The address of the page that is to prove a post.
+//! The address of the page that is to confirm a post.
 
 use crate::base::id::PostId;
 use crate::base::site::{Site, is_path};
@@ -42,7 +42,7 @@ pub fn shorten(sites: &[Site], address: &str) -> Option<String> {
     })
 }
 
-/// The way back of [`shorten`]; `None` where the site is no longer among the sites.
+/// The inverse of [`shorten`]; `None` if the site is no longer among the sites.
 pub fn lengthen(sites: &[Site], kept: &str) -> Option<String> {
     let whole = match kept.starts_with('/') {
         true => format!("{}{kept}", sites.first()?.origin()),

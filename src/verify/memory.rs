@@ -1,4 +1,4 @@
-//! What was found not to be real, for a while.
+//! Remembers for a while which posts were found not to exist.
 
 use crate::base::time::Time;
 use crate::model::place::{Hashed, Key};

@@ -1,10 +1,10 @@
-//! How often something may happen in a minute and in an hour.
+//! Limits how often something happens in a minute and in an hour.
 
 use crate::base::limits::HOUR_SECONDS;
 use crate::base::time::Time;
 use serde::{Deserialize, Serialize};
 
-/// How many there may be.
+/// How often something may happen.
 #[derive(Clone, Copy, Debug)]
 pub struct Most {
     /// In a minute.
@@ -24,7 +24,7 @@ pub const PAGES: Most = Most {
     hour: 4000,
 };
 
-/// How often it was in this minute and in this hour.
+/// How often it has happened in this minute and in this hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pace {
     minute: Window,
@@ -38,7 +38,7 @@ struct Window {
 }
 
 impl Window {
-    /// The count of the window that `now` is in. One that began later was of a clock that was set back.
+    /// The count of the window that `now` is in. A window that begins later is from before the clock was set back.
     fn count(self, seconds: u32, now: Time) -> u32 {
         match self.began <= now && now < self.began.plus(seconds) {
             true => self.count,
@@ -56,7 +56,7 @@ impl Window {
 }
 
 impl Pace {
-    /// In how many seconds there may be another one, where so many ledgers share the site; 0 for now.
+    /// In how many seconds it may happen again, if so many ledgers share the site; 0 for now.
     pub fn wait(&self, most: Most, ledgers: u8, now: Time) -> u32 {
         let wait = |window: Window, seconds, most: u32| {
             let is_full = window.count(seconds, now) >= most.div_ceil(ledgers.max(1).into());
@@ -67,7 +67,7 @@ impl Pace {
         minute.max(wait(self.hour, HOUR_SECONDS, most.hour))
     }
 
-    /// Notes another one.
+    /// Notes that it happens.
     pub fn add(&mut self, now: Time) {
         self.minute.add(60, now);
         self.hour.add(HOUR_SECONDS, now);

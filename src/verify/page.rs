@@ -1,9 +1,9 @@
-//! What a page of the site says, and whether that proves a post.
+//! What a page of the site says, and whether it confirms a post.
 //!
-//! A page names a post as views.js does in it (`public/views.js`, `public/views/post.js`): by `data-post`,
-//! else by its canonical address, if that is of the page's own host, else by its own; with `data-prefix` before
-//! it. What a tag with `data-hash` names is in fragments, which the site never sees: it stands for all paths. A tag
-//! that does not count, by `data-skip` or `data-only`, names nothing.
+//! A page names a post as views.js does there (`public/views.js`, `public/views/post.js`): by `data-post`, else by
+//! its canonical address if that is on the page's own host, else by its own address, with `data-prefix` before it.
+//! A tag with `data-hash` takes the post from the fragment, which the site never sees, so it stands for all paths.
+//! A tag that does not count because of `data-skip` or `data-only` names nothing.
 
 use crate::base::id::PostId;
 use crate::base::path;
@@ -20,7 +20,7 @@ pub const MAX_ADDRESS_BYTES: usize = 512;
 pub struct Page {
     /// Its address, after redirects.
     pub address: String,
-    /// The status of the answer; 0 where there was none.
+    /// The status of the answer; 0 if there was none.
     pub status: u16,
     /// Whether the answer did not come in time.
     pub is_late: bool,
@@ -28,7 +28,7 @@ pub struct Page {
     pub is_site_up: bool,
     /// `Content-Type`.
     pub content_type: String,
-    /// The address that others are relative to; here and below, empty where there is none.
+    /// The address that others are relative to; here and below, empty if there is none.
     pub base: String,
     /// The canonical address.
     pub canonical: String,
@@ -47,7 +47,7 @@ pub struct Page {
 pub struct Script {
     /// `src`.
     pub src: String,
-    /// `data-post`; here and below, empty where there is none.
+    /// `data-post`; here and below, empty if there is none.
     pub post: String,
     /// `data-prefix`.
     pub prefix: String,
@@ -64,7 +64,7 @@ pub type Resolve<'a> = &'a dyn Fn(&str, &str) -> Option<String>;
 
 impl Page {
     /// Takes a page from the texts that src/site.js has collected: those of the page in the order of the fields,
-    /// then those of each script. `None` where they are none.
+    /// then those of each script. `None` if they are none.
     pub fn read(mut texts: impl Iterator<Item = String>) -> Option<Self> {
         let mut next = || texts.next();
         let mut page = Self {

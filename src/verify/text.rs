@@ -1,4 +1,4 @@
-//! Texts of a page.
+//! The texts of a page.
 
 use std::iter::from_fn;
 
@@ -70,7 +70,7 @@ fn character(name: &str) -> Option<char> {
         Some(digits) => u32::from_str_radix(digits, 16),
         None => number.parse(),
     };
-    // What is no character is the replacement character in HTML, too.
+    // As in HTML, what is not a character becomes the replacement character.
     Some(
         char::from_u32(number.ok()?)
             .filter(|one| *one != '\0')

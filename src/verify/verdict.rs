@@ -1,4 +1,4 @@
-//! What a look at the site came to.
+//! The result of looking for a post on the site.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -10,7 +10,7 @@ pub enum Verdict {
     Real {
         /// The page's title; empty where it has none.
         title: String,
-        /// Where it is, as `address::shorten` keeps it; empty where that is too long.
+        /// Its address, as `address::shorten` keeps it; empty if that is too long.
         path: String,
     },
     /// No page names it.
@@ -32,7 +32,7 @@ pub enum NotReal {
     Redirected,
     /// The answer is no HTML.
     NotHtml,
-    /// The page is not for search engines, as the results of a search are, which have every word in their address.
+    /// The page has `noindex`, as pages of search results should: anyone can put any text into their address.
     NoIndex,
     /// The page has no tag of views.js.
     NoTag,

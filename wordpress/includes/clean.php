@@ -38,7 +38,9 @@ function posts_to_clean( $limit ) {
 				$found[] = $cursor;
 			}
 		}
-	} while ( CLEAN_BATCH === count( $rows ) && count( $found ) < $limit );
+		$is_full = CLEAN_BATCH === count( $rows );
+		$is_done = count( $found ) >= $limit;
+	} while ( $is_full && ! $is_done );
 	return array_slice( $found, 0, $limit );
 }
 

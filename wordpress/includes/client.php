@@ -161,6 +161,8 @@ function ask_worker( $path, array $args = array() ) {
 		'timeout'             => TIMEOUT,
 		// A redirection would take the token along.
 		'redirection'         => 0,
+		// A site's own choice in a network does not reach hosts in the server's own networks.
+		'reject_unsafe_urls'  => is_multisite() && 0 === strpos( settings()['url'], 'https:' ),
 		'limit_response_size' => MB_IN_BYTES,
 		'headers'             => array( 'Accept' => 'application/json' ),
 	);

@@ -115,6 +115,10 @@ function print_addresses_field() {
 		esc_textarea( implode( "\n", settings()['addresses'] ) )
 	);
 	print_description( __( 'One per line, such as 192.0.2.7 or 192.0.2.0/24. A browser is recognized after WordPress has answered it once; a page from a cache alone is not enough.', 'tally-views' ), 'addresses' );
+	// Their pages are the same for everybody, and a picture counts, which knows no cookie.
+	if ( function_exists( 'amp_is_request' ) ) {
+		print_description( __( 'On AMP pages, views from these addresses are counted all the same.', 'tally-views' ) );
+	}
 }
 
 /**

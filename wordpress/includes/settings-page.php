@@ -112,7 +112,8 @@ function sanitize_settings( $sent ) {
  * @return string Its origin; the one before where it cannot be a Worker's.
  */
 function sanitize_url_setting( $typed ) {
-	$url = '' === $typed ? '' : origin( $typed );
+	// What somebody with more rights has entered stays.
+	$url = '' === $typed || settings()['url'] === $typed ? $typed : origin( $typed );
 	if ( '' === $url && '' !== $typed ) {
 		add_settings_error( SETTINGS, 'tally_views_url', __( 'This is not a Worker’s address. Enter one such as https://tally.you.workers.dev.', 'tally-views' ) );
 		return settings()['url'];
@@ -233,7 +234,7 @@ function print_notice( $kind, $text ) {
  * Offers a paragraph for the site's privacy policy.
  */
 function suggest_privacy_policy() {
-	$text = __( 'This site counts how often each post is viewed. When you open a post, your browser tells our counter, which runs on Cloudflare, which post that was. No cookie is set, and your address is not kept: to recognize a repeated view, a shortened hash of post, address and browser is kept for a day at most, made with a random value that is replaced and forgotten every day. If your browser asks not to be tracked, not even that is made.', 'tally-views' );
+	$text = __( 'This site counts how often each post is viewed. When you open a post, your browser tells our counter, which runs on Cloudflare, which post that was. No cookie is set, and your address is not kept: to recognize a repeated view, a shortened hash of post, address and browser is kept for a day at most, made with a random value that is replaced and forgotten every day. If your browser asks not to be tracked, not even that hash is made.', 'tally-views' );
 	$team = __( 'For logged-in members of our team, a cookie named tally_views_uncounted keeps their own views from being counted.', 'tally-views' );
 	wp_add_privacy_policy_content( __( 'Tally Views', 'tally-views' ), '<p>' . esc_html( $text ) . '</p><p>' . esc_html( $team ) . '</p>' );
 }

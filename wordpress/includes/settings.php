@@ -102,17 +102,20 @@ function origin( $typed ) {
 }
 
 /**
- * Whether the Worker may be asked without encryption.
+ * Whether the Worker may be asked without encryption: on this machine, where its owner says so. Who has but one
+ * site of a network must not have the server send requests to itself.
  *
  * @param string $host The Worker's host.
  * @return bool
  */
 function allows_http( $host ) {
-	$local = (bool) preg_match( '/^((.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/', $host );
+	$local = preg_match( '/^((.+\.)?localhost|127\.\d+\.\d+\.\d+|\[::1\])$/', $host )
+		&& ( is_super_admin() || 'local' === wp_get_environment_type() );
 	/**
-	 * Filters whether a Worker may be at an address that starts with `http://`. A local one may.
+	 * Filters whether a Worker may be at an address that starts with `http://`. A local one may, if the user owns
+	 * the whole network or the environment is `local`.
 	 *
-	 * @param bool   $local Whether the host is this machine.
+	 * @param bool   $local Whether the host is this machine, and the user may name it.
 	 * @param string $host  The Worker's host.
 	 */
 	return (bool) apply_filters( 'tally_views_allow_http', $local, $host );

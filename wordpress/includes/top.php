@@ -90,10 +90,10 @@ function top_options( $given ) {
  */
 function period_names() {
 	return array(
-		'all'   => __( 'Since the beginning', 'tally-views' ),
-		'day'   => __( 'The last 24 hours', 'tally-views' ),
-		'week'  => __( 'The last 7 days', 'tally-views' ),
-		'month' => __( 'The last 30 days', 'tally-views' ),
+		'all'   => __( 'All time', 'tally-views' ),
+		'day'   => __( 'Last 24 hours', 'tally-views' ),
+		'week'  => __( 'Last 7 days', 'tally-views' ),
+		'month' => __( 'Last 30 days', 'tally-views' ),
 	);
 }
 

@@ -4,7 +4,7 @@ import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { confirm } from "../ask.js";
 import { Cloudflare, setToken } from "../cloudflare.js";
 import { Failure, say, usage } from "../failure.js";
-import { VERSION, readConfig, remember, wrangler } from "../project.js";
+import { VERSION, checkUpgrade, readConfig, remember, wrangler } from "../project.js";
 
 const BINDING = "VIEWS";
 /** wrangler.toml with the namespace's id, while wrangler runs. It stands beside it, for the paths in it. */
@@ -13,12 +13,14 @@ const REPORT = ".wrangler/tally-deploy.ndjson";
 
 export async function deploy(args, { token, yes, json, ask }) {
   // Another Worker would publish into the namespace of the one in wrangler.toml.
-  const other = args.find((arg) => /^(--name|--env|-e)(=|$)/.test(arg));
+  const other = args.find((arg) => /^(--(name|env|e|config|c|cwd)(=|$)|-[ec])/.test(arg)) ?? (process.env.CLOUDFLARE_ENV && "CLOUDFLARE_ENV in the environment");
   if (other) throw usage(`${other} would deploy another Worker over the same Workers KV; set \`name\` in a wrangler.toml of its own`);
   const config = readConfig();
+  checkUpgrade(config);
   if (args.includes("--dry-run")) {
     const { code } = await wrangler(["deploy", ...args], { stdout: output(json) });
-    return { exit: code, data: { deployed: false } };
+    if (code !== 0) throw new Failure("it cannot be deployed; what wrangler says is above", { code: "not_deployed" });
+    return { data: { deployed: false } };
   }
   const worker = nameOf(config);
   const cloudflare = await Cloudflare.open(config, ask);
@@ -39,6 +41,7 @@ const output = (json) => /** @type {"inherit" | 2} */ (json ? 2 : "inherit");
 export function nameOf(config) {
   const name = process.env.WRANGLER_CI_OVERRIDE_NAME || config.name;
   if (!name) throw new Failure("wrangler.toml has no `name`", { code: "invalid_config" });
+  if (!/^[\w-]+$/.test(name)) throw new Failure(`"${name}" is no name for a Worker: use letters, digits and hyphens (\`name\` in wrangler.toml)`, { code: "invalid_config" });
   return name;
 }
 

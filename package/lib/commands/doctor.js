@@ -1,14 +1,20 @@
 // `tally doctor PAGE`: whether a page's views are counted, and if not, why. It counts nothing itself.
 
 import { createHash } from "node:crypto";
+import { bodyOf } from "../body.js";
 import { Failure, reasonOf } from "../failure.js";
 import { isWanted, postOf, readPage } from "../page.js";
 import { forbids, policies } from "../policy.js";
-import { Tally, digits } from "../tally.js";
-import { printable } from "./top.js";
+import { Tally, digits, isCount } from "../tally.js";
+import { printable } from "../terminal.js";
 
+/** How long the script may take, in milliseconds, and how large it may be. It has a few kilobytes. */
+const PATIENCE = 10_000;
+const MOST_BYTES = 1 << 20;
 /** How long the Worker may take to look at a page, in milliseconds. */
 const VERIFICATION = 30_000;
+/** What to do where the Worker does not find a post. */
+const SITE = "Check SITE_URL in wrangler.toml, and that the page can be read without a login.";
 
 export async function doctor(address, { url }, own) {
   const facts = await readPage(address);
@@ -27,13 +33,13 @@ const chosen = (tags, url) => (url ? tags.find((tag) => addressOf(tag) === new U
 
 /** The address of a tag's Tally: where the script comes from, unless the tag names it. */
 function addressOf({ src, attributes }) {
-  const { origin } = new URL(attributes["data-tally"] || ".", src);
-  return origin === "null" ? src : origin;
+  const named = attributes["data-tally"] || src;
+  return URL.canParse(named, src) ? new URL(named, src).origin : "null";
 }
 
 /** What is wrong with an address that the tag names: it is relative to the script's, as all addresses are. */
 function misnamed({ attributes: { "data-tally": named } }) {
-  const isWhole = !named || /^https?:\/\/[^/]/i.test(named);
+  const isWhole = !named || (/^https?:\/\/[^/]/i.test(named) && URL.canParse(named));
   return isWhole ? undefined : { message: `data-tally="${named}" is not an address`, fix: 'Write all of it, such as data-tally="https://tally.you.workers.dev".' };
 }
 
@@ -60,7 +66,8 @@ async function examine(facts, tag, check, own) {
   check("origin", refused, `${address} lets ${origin} count`);
   if (refused) return;
   await ping(tally, post, origin, check);
-  if (tally.token) await confirm(tally, post, facts, check);
+  if (!tally.token) return;
+  await confirm(tally, post, facts, check).catch((error) => check("site", asProblem("Check ADMIN_TOKEN, and see `tally status`.")(error), ""));
 }
 
 /** A failure as a problem with a fix. */
@@ -78,19 +85,20 @@ function mixed(facts, tag, address) {
 async function loading({ src, attributes }) {
   let response, body;
   try {
-    response = await fetch(src, { signal: AbortSignal.timeout(10_000) });
-    body = Buffer.from(await response.arrayBuffer());
+    response = await fetch(src, { signal: AbortSignal.timeout(PATIENCE) });
+    body = await bodyOf(response, MOST_BYTES);
   } catch (error) {
     return { message: `${src} does not load (${reasonOf(error)})`, fix: "Check the address in the tag; `tally status` tells whether the Worker is up." };
   }
   if (!response.ok || !/javascript/.test(response.headers.get("Content-Type") ?? "")) {
     return { message: `${src} answers ${response.status}, and not with a script`, fix: "Check the address in the tag; `tally deploy` says where your Tally is." };
   }
+  if (!body.isWhole) return { message: `${src} is larger than ${MOST_BYTES >> 20} MB, so it is not Tally's script`, fix: "Check the address in the tag; `tally deploy` says where your Tally is." };
   const { integrity, crossorigin } = attributes;
   const hashes = integrity?.trim().split(/\s+/) ?? [];
   const [algorithm = "sha384"] = hashes[0]?.split("-") ?? [];
   if (hashes.length && !["sha256", "sha384", "sha512"].includes(algorithm)) return { message: "the tag's integrity has no hash that browsers know", fix: "Use sha384." };
-  const real = `${algorithm}-${createHash(algorithm).update(body).digest("base64")}`;
+  const real = `${algorithm}-${createHash(algorithm).update(body.bytes).digest("base64")}`;
   if (hashes.length && !hashes.includes(real)) return { message: "the script is not the one whose hash the tag has, so the browser refuses it", fix: `Write integrity="${real}", as after every update.` };
   const isOfOther = hashes.length && crossorigin === undefined;
   return isOfOther && { message: "with integrity, the tag needs crossorigin, or the browser refuses the script", fix: "Write <script async crossorigin …>" };
@@ -132,21 +140,23 @@ async function refusal(tally, post, origin) {
 /** The way of a ping, with the sign that the page is only fetched ahead, which is not counted. */
 async function ping(tally, post, origin, check) {
   const headers = { Origin: origin, "Sec-Purpose": "prefetch" };
-  const sent = tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "POST", headers });
-  const answer = await sent.then((answer) => tally.json(answer)).catch(asProblem("See `tally status`."));
-  const isUnknown = answer.reason === "unknown";
-  const unknown = { message: `${tally.url} does not find ${post} on the site, and counts nothing`, fix: "Check SITE_URL in wrangler.toml, and that the page can be read without a login." };
-  const soFar = Number.isInteger(answer.views) ? `: ${digits(answer.views)} views so far` : "";
-  check("counts", answer.fix ? answer : isUnknown && unknown, `${tally.url} counts ${post}${soFar}`);
+  const { problem, views } = await tally
+    .fetch(`/views/${encodeURIComponent(post)}`, { method: "POST", headers })
+    .then((answer) => tally.json(answer))
+    .then(({ reason, views }) => ({ problem: reason === "unknown" && unknown(tally, post), views }))
+    .catch((error) => ({ problem: asProblem("See `tally status`.")(error), views: undefined }));
+  check("counts", problem, `${tally.url} counts ${post}${isCount(views) ? `: ${digits(views)} views so far` : ""}`);
 }
+
+const unknown = ({ url }, post) => ({ message: `${url} does not find ${post} on the site, and counts nothing`, fix: SITE });
 
 /** Whether the Worker finds the post on the site, where it looks for it (SITE_URL). */
 async function confirm(tally, post, { url }, check) {
   const at = encodeURIComponent(new URL(url).pathname);
-  const answer = await tally.asOwner(`/verify?post=${encodeURIComponent(post)}&at=${at}`, { method: "POST", signal: AbortSignal.timeout(VERIFICATION) });
-  const { verified, title, reason } = (await answer.json().catch(() => undefined)) ?? {};
+  const path = `/verify?post=${encodeURIComponent(post)}&at=${at}`;
+  const answer = await tally.asOwner(path, { method: "POST", signal: AbortSignal.timeout(VERIFICATION) });
+  const { verified, title, reason } = (await tally.objectIn(answer)) ?? {};
   // There is no SITE_URL, or the version does not know it.
   if (!answer.ok || typeof verified !== "boolean") return;
-  const fix = "Check SITE_URL in wrangler.toml, and that the page can be read without a login.";
-  check("site", !verified && { message: `${tally.url} does not find ${post} on the site: ${reason}`, fix }, `${tally.url} finds it on the site${title ? `: ${title}` : ""}`);
+  check("site", !verified && { message: `${tally.url} does not find ${post} on the site: ${reason}`, fix: SITE }, `${tally.url} finds it on the site${title ? `: ${title}` : ""}`);
 }

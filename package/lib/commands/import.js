@@ -7,8 +7,9 @@
 import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Failure, say, unreachable } from "../failure.js";
+import { EXIT, Failure, unreachable } from "../failure.js";
 import { formatOf, parts } from "../records.js";
+import { isCount } from "../tally.js";
 
 /** How long to wait before a part is sent again, in milliseconds. */
 const PAUSES = [500, 1000, 2000, 4000];
@@ -48,11 +49,10 @@ export async function importFile(tally, file, { mode, format: named, dryRun }) {
 const told = ({ url }, imported, posts, text) => ({ data: { url, posts, imported }, text });
 
 function sizeOf(file) {
-  try {
-    return statSync(file).size;
-  } catch {
-    throw new Failure(`${file} cannot be read`);
-  }
+  const found = statSync(file, { throwIfNoEntry: false });
+  // It is read more than once.
+  if (!found?.isFile()) throw new Failure(`${file} cannot be read, or is not a file`, { code: "no_file" });
+  return found.size;
 }
 
 /** Tells how far it is: a line that is written again on a terminal, elsewhere a line every ten percent. */
@@ -71,7 +71,7 @@ function progress(verb, size) {
 async function sent(tally, query, part) {
   for (let attempt = 0; ; attempt++) {
     const { status, answer } = await post(tally, `/import?${query}`, part.body);
-    if (status === 200 && Number.isInteger(answer?.posts)) return answer.posts;
+    if (status === 200 && isCount(answer?.posts)) return answer.posts;
     const passes = status === 0 || status === 429 || status === 503;
     if (passes && attempt < PAUSES.length) await sleep(PAUSES[attempt]);
     else throw refusal(status, answer?.error, part, tally.url);
@@ -79,20 +79,19 @@ async function sent(tally, query, part) {
 }
 
 async function post(tally, path, body) {
-  let response;
   try {
-    response = await tally.asOwner(path, { method: "POST", body, signal: AbortSignal.timeout(PATIENCE) });
-    return { status: response.status, answer: await response.json() };
+    const response = await tally.asOwner(path, { method: "POST", body, signal: AbortSignal.timeout(PATIENCE) });
+    return { status: response.status, answer: await tally.objectIn(response) };
   } catch (error) {
-    if (error.code === "no_token") throw error;
-    return { status: error.name === "SyntaxError" ? response.status : 0 };
+    if (error.exit !== EXIT.unreachable) throw error;
+    return { status: 0 };
   }
 }
 
 function refusal(status, error, part, url) {
   if (status === 0) return unreachable(`${url} does not answer`);
   if (status === 404) return new Failure(`${url} has no import: it has no ADMIN_TOKEN, or is no Tally`, { code: "no_owner" });
-  if (!error) return unreachable(`${url} does not answer as Tally does (${status})`);
+  if (typeof error?.code !== "string" || typeof error.message !== "string") return unreachable(`${url} does not answer as Tally does (${status})`);
   const { code, message } = error;
   if (code === "invalid_encoding") return new Failure(`lines ${part.line} to ${part.lastLine}: ${message}`, { code });
   if (!["invalid_import", "future_time"].includes(code)) return new Failure(message, { code });

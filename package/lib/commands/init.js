@@ -2,7 +2,7 @@
 // install what they name.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { basename, isAbsolute, join, relative, resolve } from "node:path";
 import { text } from "../ask.js";
 import { Failure, say, usage } from "../failure.js";
@@ -18,36 +18,54 @@ export async function init(folder, { site, name, yes, package: source, install, 
   if (!NAME.test(worker)) throw usage(`"${worker}" is no name for a Worker: use up to 54 letters, digits and hyphens (--name)`);
   if (site === undefined && ask && !yes) site = await askSite();
   if (site === undefined && !yes) throw usage("name the site with --site https://blog.example, or have any site count with --yes");
-  const origin = site ? originOf(site) : undefined;
-  if (site && !origin) throw usage(`"${site}" is not the address of a site, such as https://blog.example`);
+  const address = site ? addressOf(site) : undefined;
+  if (site && !address) throw usage(`"${site}" is not the address of a site, such as https://blog.example`);
 
   const files = {
     "package.json": manifest(worker, source && fromTarget(source, target)),
-    "wrangler.toml": settings(worker, origin, site),
+    "wrangler.toml": settings(worker, address),
     ".gitignore": "/node_modules/\n# State and secrets of `npm start`\n/.wrangler/\n/.dev.vars*\n# Made and removed by `npm run deploy`\n/wrangler.resolved.json\n",
   };
   const existing = Object.keys(files).filter((file) => existsSync(join(target, file)));
   if (existing.length) throw new Failure(`${folder} has ${existing.join(" and ")} already; nothing was written`, { code: "exists" });
-  mkdirSync(target, { recursive: true });
-  for (const [file, content] of Object.entries(files)) writeFileSync(join(target, file), content);
+  writeAll(target, files);
   if (install) npmInstall(target);
-  const next = [`cd ${folder}`, ...(install ? [] : ["npm install"]), "npm start          # http://localhost:8787", "npm run deploy"];
-  const note = origin ? "" : "\n\nAny site may count. To allow only yours, set ALLOWED_ORIGINS in wrangler.toml.";
-  return { data: { folder: target, name: worker, site: origin ?? null, files: Object.keys(files) }, text: `${folder} is ready:\n\n${next.map((line) => `  ${line}`).join("\n")}${note}` };
+  const next = [`cd ${quoted(folder)}`, ...(install ? [] : ["npm install"]), "npm start          # http://localhost:8787", "npm run deploy"];
+  const note = address ? "" : "\n\nAny site may count. To allow only yours, set ALLOWED_ORIGINS in wrangler.toml.";
+  return { data: { folder: target, name: worker, site: address?.origin ?? null, files: Object.keys(files) }, text: `${folder} is ready:\n\n${next.map((line) => `  ${line}`).join("\n")}${note}` };
 }
 
-const nameFrom = (folder) => folder.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-+|-+$/g, "").slice(0, 54) || "tally";
+/** Writes all of the files or none. */
+function writeAll(folder, files) {
+  const written = [];
+  try {
+    mkdirSync(folder, { recursive: true });
+    for (const [name, content] of Object.entries(files)) {
+      const file = join(folder, name);
+      written.push(file);
+      writeFileSync(file, content, { flag: "wx" });
+    }
+  } catch (error) {
+    for (const file of written.slice(0, error.code === "EEXIST" ? -1 : undefined)) rmSync(file, { force: true });
+    throw error;
+  }
+}
+
+/** A folder as a shell takes it. */
+const quoted = (folder) => (/^[\w./~-]+$/.test(folder) ? folder : `'${folder.replaceAll("'", "'\\''")}'`);
+
+const nameFrom = (folder) => folder.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 54).replace(/^-+|-+$/g, "") || "tally";
 
 async function askSite() {
-  const validate = (site) => (!site || originOf(site) ? undefined : "That is not an address such as https://blog.example.");
+  const validate = (site) => (!site || addressOf(site) ? undefined : "That is not an address such as https://blog.example.");
   return (await text({ message: "What is your site's address? Only its pages may count. (Empty: any site.)", placeholder: "https://blog.example", validate })) || "";
 }
 
-/** The origin of a site's address; undefined where it is none. */
-function originOf(site) {
+/** The address of a site; undefined where it is none. */
+function addressOf(site) {
   const url = URL.canParse(site) ? new URL(site) : undefined;
   const isSite = url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash;
-  return isSite ? url.origin : undefined;
+  return isSite ? url : undefined;
 }
 
 /** A file to depend on is named from the new folder. */
@@ -62,16 +80,16 @@ function manifest(name, source = `${VERSION.split(".")[0]}.x`) {
 }
 
 /** The template's settings, for this Worker and this site. */
-function settings(worker, origin, site) {
+function settings(worker, site) {
   const file = join(PACKAGE, "wrangler.toml");
   if (!existsSync(file)) throw new Failure("this tally was not packed; `npm run release` makes the package", { code: "not_packed" });
   const set = (text, name, value) => text.replace(new RegExp(`^${name} = .*$`, "m"), () => `${name} = ${JSON.stringify(value)}`);
   const named = set(readFileSync(file, "utf8"), "name", worker);
-  return origin ? set(set(named, "ALLOWED_ORIGINS", origin), "SITE_URL", site.replace(/\/+$/, "")) : named;
+  return site ? set(set(named, "ALLOWED_ORIGINS", site.origin), "SITE_URL", site.href.replace(/\/+$/, "")) : named;
 }
 
 function npmInstall(folder) {
   say("installing tally-worker and wrangler (half a minute)");
   const { status } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: folder, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
-  if (status !== 0) throw new Failure(`npm install failed; run it again in ${folder}`, { code: "not_installed" });
+  if (status !== 0) throw new Failure(`npm install failed; what npm says is above. Run it again in ${folder}`, { code: "not_installed" });
 }

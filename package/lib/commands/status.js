@@ -1,32 +1,45 @@
 // `tally status`: whether a Tally is up, how old its numbers are, and what is misconfigured.
 
 import { VERSION } from "../project.js";
-import { digits } from "../tally.js";
+import { digits, isCount } from "../tally.js";
+import { printable } from "../terminal.js";
 
 /** How far behind the oldest post may be, in seconds. */
 const BEHIND = 3600;
 
 export async function status(tally) {
-  const stats = await tally.read("/stats");
+  const stats = await tally.read("/stats", isStats);
   const asked = await Promise.all([versionOf(tally), healthOf(tally), tokenIsSet(tally), anybodyCounts(tally)]);
   const [version, { failing }, hasToken, isOpen] = asked;
   const problems = problemsOf({ ...stats, failing, version, hasToken, isOpen });
-  const data = { url: tally.url, version, command: VERSION, ...stats, problems };
+  const data = { ...stats, url: tally.url, version, command: VERSION, problems };
   const isFine = !problems.some(({ level }) => level === "error");
   return { exit: isFine ? 0 : 1, data, text: report(data) };
+}
+
+const isMissing = (value) => value === undefined || value === null;
+const isTime = (value) => isMissing(value) || (typeof value === "string" && !Number.isNaN(Date.parse(value)));
+
+function isStats({ views, posts, published, oldest, refused, kv, adopted, site }) {
+  const { unreadable } = site ?? {};
+  return (
+    [views, posts].every(isCount) &&
+    [published, oldest, refused, unreadable?.since].every(isTime) &&
+    [...(isMissing(kv) ? [] : [kv.writes, kv.budget]), adopted?.left ?? 0].every(isCount)
+  );
 }
 
 /** The version is an asset, which costs nothing to ask. */
 async function versionOf(tally) {
   const answer = await tally.fetch("/version.json");
-  const { version } = (await answer.json().catch(() => undefined)) ?? {};
+  const { version } = (await tally.objectIn(answer)) ?? {};
   return answer.ok && typeof version === "string" ? version : null;
 }
 
 /** Whether publishing works. A version that has no such answer says nothing of it. */
 async function healthOf(tally) {
-  const answer = await tally.fetch("/health");
-  return (await answer.json().catch(() => undefined)) ?? {};
+  const { failing } = (await tally.objectIn(await tally.fetch("/health"))) ?? {};
+  return { failing: isTime(failing) ? failing : undefined };
 }
 
 /** Without a token what is the owner's is not there. */
@@ -62,12 +75,13 @@ const problem = (level, code, message, fix) => ({ level, code, message, fix });
 
 function report({ url, version, views, posts, published, kv, problems }) {
   const age = published ? `published ${duration((Date.now() - Date.parse(published)) / 1000)} ago` : "nothing is published yet";
-  return [
+  const lines = [
     `${url} is up${version ? `, version ${version}` : ""}`,
     `${digits(views)} views of ${digits(posts)} posts; ${age}`,
     ...(kv ? [`${digits(kv.writes)} of ${digits(kv.budget)} writes to Workers KV today`] : []),
     ...problems.flatMap(({ level, message, fix }) => [`${level === "error" ? "✗" : "!"} ${message}`, `  ${fix}`]),
-  ].join("\n");
+  ];
+  return lines.map(printable).join("\n");
 }
 
 function duration(seconds) {

@@ -1,7 +1,8 @@
 // `tally token`: makes the owner's token, shows it once, and sets it.
 
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
+import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { confirm } from "../ask.js";
 import { Cloudflare, setToken } from "../cloudflare.js";
 import { usage } from "../failure.js";
@@ -18,17 +19,25 @@ export async function token({ local, yes, ask }) {
   const cloudflare = await Cloudflare.open(config, ask);
   if (!yes && (await cloudflare.hasSecret(worker, "ADMIN_TOKEN"))) {
     if (!ask) throw usage("there is a token already; --yes replaces it, and the old one ends");
-    if (!(await confirm("There is a token already. Replace it? The old one ends."))) return { text: "" };
+    if (!(await confirm("There is a token already. Replace it? The old one ends."))) return { data: { token: null } };
   }
   return answer(await setToken(worker, cloudflare.env));
 }
 
 const answer = (token) => ({ data: { token }, text: token });
 
+/** Puts it in place of the one that is there. Nobody else may read the file, whoever could read the old one. */
 function setLocally() {
   const token = randomBytes(24).toString("base64url");
-  const lines = existsSync(LOCAL_SECRETS) ? readFileSync(LOCAL_SECRETS, "utf8").split("\n") : [];
-  const others = lines.filter((line) => line && !line.startsWith("ADMIN_TOKEN="));
-  writeFileSync(LOCAL_SECRETS, [...others, `ADMIN_TOKEN=${token}`, ""].join("\n"), { mode: 0o600 });
+  const file = existsSync(LOCAL_SECRETS) ? realpathSync(LOCAL_SECRETS) : resolve(LOCAL_SECRETS);
+  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  const others = lines.filter((line) => !/^\s*(export\s+)?ADMIN_TOKEN\s*[=:]/.test(line)).join("\n").trimEnd();
+  const next = `${file}.${process.pid}`;
+  try {
+    writeFileSync(next, `${others}${others && "\n"}ADMIN_TOKEN=${token}\n`, { mode: 0o600, flag: "wx" });
+    renameSync(next, file);
+  } finally {
+    rmSync(next, { force: true });
+  }
   return token;
 }

@@ -1,16 +1,16 @@
-//! The `Counter` object, one per name.
+//! The `Counter` object, one for each name.
 //!
-//! It stores its count under the key `value` as a JavaScript number, as Cloudflare's JavaScript
-//! counter example does, so that either continues where the other stopped.
+//! It stores its count under the key `value` as a JavaScript number, like Cloudflare's JavaScript counter example,
+//! so that either can continue where the other has stopped.
 //!
-//! Over RPC it answers `increment(amount = 1)`, `decrement(amount = 1)` and `getCounterValue()`
-//! with the count, and `incrementEach(amounts)` with a `Float64Array` of the counts after each. It rejects
-//! with a `TypeError` where the amount is not an integer within ±(2^53 − 1), and with a `RangeError` where
-//! the count would leave that range (`incrementEach` answers NaN there); neither changes anything. Over HTTP
-//! (`stub.fetch`) `/increment`, `/decrement` and `/` answer the bare count.
+//! Over RPC, `increment(amount = 1)`, `decrement(amount = 1)` and `getCounterValue()` return the count, and
+//! `incrementEach(amounts)` returns a `Float64Array` with the count after each amount. They reject with a
+//! `TypeError` if an amount is not an integer within ±(2^53 − 1), and with a `RangeError` if the count would leave
+//! that range (`incrementEach` has NaN there). Neither changes the count. Over HTTP (`stub.fetch`), `/increment`,
+//! `/decrement` and `/` answer with the bare count.
 //!
-//! A call is answered only after the write that holds its increment, see [`crate::batch::commit`].
-//! Memory is a cache: an evicted or restarted object reads `value` again.
+//! A call is answered only after the write that contains its increment, see [`crate::batch::commit`]. Memory is a
+//! cache: an evicted or restarted object reads `value` again.
 
 use crate::base::count::{Amount, Count};
 use crate::base::error::Error;

@@ -1,6 +1,6 @@
-//! What the ledgers ask of each other: the lead has posts handed over ([`crate::books::handover`]) and
-//! collects what the head needs ([`crate::books::members`]); a member asks for the plan, and tells the lead
-//! that there is something to publish.
+//! The calls between ledgers. The lead has posts handed over ([`crate::books::handover`]) and collects what the
+//! head needs ([`crate::books::members`]). A member asks for the plan, and tells the lead that there is something
+//! to publish.
 
 use crate::base::error::Error;
 use crate::base::time::Time;

@@ -1,7 +1,7 @@
 //! The headers of a request.
 //!
-//! Their names are kept as JavaScript has them: to make one anew for every request costs more than to look
-//! the header up.
+//! Their names are kept as JavaScript strings, because making one for every request costs more than looking up the
+//! header.
 
 use std::thread::LocalKey;
 use wasm_bindgen::prelude::*;

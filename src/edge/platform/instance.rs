@@ -1,6 +1,6 @@
-//! The end of the Wasm instance, which `src/instance.js` sees to: it replaces an instance that a panic
-//! or another trap has broken, and has [`refuse`] or [`unavailable`] of the next one answer what was on
-//! its way in it. What that came to is not known.
+//! What remains to be answered when a Wasm instance has broken. `src/instance.js` replaces an instance that a panic
+//! or another trap has broken, and calls [`refuse`] or [`unavailable`] of the next one to answer the requests in
+//! flight. Their results are unknown.
 
 use crate::base::error::Error;
 use crate::edge::platform::reply::{self, Reply};

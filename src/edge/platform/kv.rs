@@ -1,8 +1,8 @@
-//! Workers KV, in the namespace `VIEWS`: what the ledger publishes and everybody reads. Its keys are
-//! listed in [`crate::published::head`].
+//! Workers KV, in the namespace `VIEWS`: what the ledger publishes and everyone reads. [`crate::published::head`]
+//! lists its keys.
 //!
-//! Every call is given up after [`PATIENCE`], and one that a page or a ping waits for after
-//! [`READER_PATIENCE`], before the ping itself is given up (`src/lanes.js`).
+//! Every call is abandoned after [`PATIENCE`]. If a page or a ping waits for it, it is abandoned after
+//! [`READER_PATIENCE`], before the ping itself is (`src/lanes.js`).
 
 use crate::base::count::parse_views;
 use crate::base::error::Error;

@@ -1,5 +1,5 @@
-//! The ledgers' binding and their stubs, for the Worker and for the ledgers themselves. The head of the
-//! object's file says what the methods do.
+//! The ledgers' binding and their stubs, for the Worker and for the ledgers themselves. The head comment of the
+//! object's file describes the methods.
 
 use crate::base::error::Error;
 use crate::edge::platform::rpc::{from_js, unavailable};

@@ -1,5 +1,5 @@
-//! What happens, for the owner: a line of JSON in the log, and a point in Analytics Engine. Only numbers fit in,
-//! so that nothing of a visitor can be among them.
+//! Events for the owner: a line of JSON in the log, and a point in Analytics Engine. They take only numbers, so
+//! they cannot contain anything of a visitor.
 
 use std::fmt::Write;
 use wasm_bindgen::prelude::*;

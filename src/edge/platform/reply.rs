@@ -1,7 +1,7 @@
 //! Responses, and what a request says about the one it wants.
 //!
-//! Only what was published may be kept by a cache, and for a minute at most: any other count is true
-//! only when it is given.
+//! Only what was published may be cached, for a minute at most. Any other count is true only at the moment of the
+//! answer.
 
 use crate::base::count::Count;
 use crate::base::error::Error;

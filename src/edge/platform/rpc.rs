@@ -1,5 +1,5 @@
-//! What goes over RPC: errors, of which only the built-in classes and their messages arrive, and what the
-//! ledgers send each other.
+//! What goes over RPC: errors, of which only built-in classes and their messages arrive, and what ledgers send each
+//! other.
 
 use crate::base::error::Error;
 use serde::Serialize;

@@ -1,6 +1,6 @@
 //! A Durable Object's storage, and the group commit over it.
 //!
-//! An answer leaves the object only after the write that holds what it tells, see [`crate::batch::commit`].
+//! An answer leaves the object only after the write that it depends on, see [`crate::batch::commit`].
 
 use crate::base::error::Error;
 use crate::batch::commit::{GroupCommit, Step};

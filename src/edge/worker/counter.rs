@@ -1,4 +1,4 @@
-//! The Worker's client of the counters.
+//! The Worker's client for counters.
 
 use super::Context;
 use super::owner::authorize;

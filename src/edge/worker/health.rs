@@ -1,5 +1,5 @@
-//! `GET /health`: how old what readers get is, from what was published, and whether publishing has failed for
-//! an hour, which only the ledger knows. The same answer serves for half a minute.
+//! `GET /health`: how old the published numbers are, and whether publishing has failed for an hour, which only the
+//! ledger knows. The ledger's answer is reused for half a minute.
 
 use super::Asked;
 use crate::base::error::Error;

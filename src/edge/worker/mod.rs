@@ -1,5 +1,5 @@
-//! Requests about posts' views: pings go to the ledger, reads to what is published, and the
-//! owner's to the ledger again.
+//! Requests about views: pings go to the ledger, reads come from what is published, and owner requests go to the
+//! ledger again.
 
 pub mod counter;
 mod health;

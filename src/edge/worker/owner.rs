@@ -1,4 +1,4 @@
-//! The owner's requests, with the token of `ADMIN_TOKEN`.
+//! Owner requests, which need the token `ADMIN_TOKEN`.
 
 use super::Asked;
 use super::ledger::{Client, Cursor};

@@ -1,4 +1,4 @@
-//! Pings: what may count goes to the ledger.
+//! Pings: those that may count go to the ledger.
 
 use super::Asked;
 use super::ledger::{Ping, outcome_of};

@@ -1,8 +1,8 @@
-//! Reads: what everybody may know comes from what was published, and never from the ledger.
+//! Reads: what everyone may read comes from what was published, never from the ledger.
 //!
-//! An isolate keeps the head, the parts that it was asked for, of which the least used are let go above
-//! [`PARTS_BYTES`], and the views of the posts that it was asked for, so that a page may list posts of
-//! more parts than fit. One request at a time reads the head anew, while the old one serves.
+//! An isolate keeps the head, the parts that it was asked for (above [`PARTS_BYTES`], the least used ones are
+//! dropped), and the views of the posts that it was asked for, so that a page can list posts from more parts than
+//! fit. One request at a time refreshes the head, while the old one goes on serving.
 
 use super::Asked;
 use super::promise;

@@ -1,4 +1,4 @@
-//! What site.js asks: which page proves a post, and what the page says.
+//! What site.js asks: which page confirms a post, and what the page says.
 
 use super::{Asked, Context, site};
 use crate::base::error::Error;

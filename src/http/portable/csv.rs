@@ -1,4 +1,4 @@
-//! CSV (RFC 4180), that a spreadsheet can open: no cell is a formula.
+//! CSV (RFC 4180) that a spreadsheet can open safely: no cell is a formula.
 
 use super::{Line, Times};
 use crate::base::count::parse_views;

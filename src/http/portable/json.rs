@@ -1,7 +1,7 @@
 //! The JSON of exports and imports.
 //!
-//! Values are read by one visitor and not by types that derive `Deserialize`. Those bring along the words
-//! for what was found and what was expected, which nobody sees, and which make the upload larger.
+//! One visitor reads the values, rather than types that derive `Deserialize`. Those would bring along descriptions
+//! of what was expected and found, which nobody sees and which enlarge the upload.
 
 use super::{Line, Times};
 use crate::base::count::parse_views;
