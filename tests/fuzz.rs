@@ -239,7 +239,7 @@ proptest! {
     }
 
     #[test]
-    fn pages(texts in prop::collection::vec(text(PAGE), 6..24), post in text(PAGE), at in text(PAGE)) {
+    fn pages(texts in prop::collection::vec(text(PAGE), 6), post in text(PAGE), at in text(PAGE), has_hash: bool) {
         let sites: Vec<_> = ["https://blog.example", "https://www.blog.example/folder"].iter().filter_map(|site| WebSite::parse(site)).collect();
         let Ok(post) = PostId::parse(post) else { return Ok(()) };
         let address = address(&sites, &post, Some(&at), None);
@@ -250,10 +250,11 @@ proptest! {
             true => text.to_owned(),
             false => format!("{base}{text}"),
         });
-        // What comes first are no texts of the page's.
         let own = address.unwrap_or_else(|| "https://blog.example/a/".to_owned());
         let fields = [own.as_str(), "200", "false", "false", "text/html"].map(str::to_owned);
-        let Some(page) = Page::read(fields.into_iter().chain(texts)) else { return Ok(()) };
+        let (head, post_of_tag) = texts.split_at(5);
+        let tag = ["/views.js", &post_of_tag[0], "", "", if has_hash { "true" } else { "false" }, "false"].map(str::to_owned);
+        let page = Page::read(fields.into_iter().chain(head.to_vec()).chain(tag)).expect("all fields");
         if let Verdict::Real { title, path } = page.judge(&sites, &post, &resolve) {
             prop_assert!(title.len() <= 200 && path.len() <= MAX_ADDRESS_BYTES, "{title} {path}");
             prop_assert!(!title.contains(|c: char| c.is_control()), "{title:?}");

@@ -90,6 +90,6 @@ fn titles_have_a_bound_in_storage_and_in_memory() {
         // More than the ledger takes: all of the process, and what was freed and not given back.
         let peak = (peak - elsewhere(&books)) / MIB;
         println!("{named} titles, {peak} MiB");
-        assert!(peak < 90, "{peak} MiB");
+        assert!(peak < 70, "{peak} MiB");
     }
 }
