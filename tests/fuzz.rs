@@ -188,7 +188,7 @@ const PAGE: &[&str] = &[
     "true",
     "false",
     "noindex",
-    "Title",
+    "A title of a post that goes on and on, as titles do where somebody wants to be found for every word that there is in it",
 ];
 
 proptest! {
@@ -421,7 +421,10 @@ proptest! {
 #[test]
 fn rows_without_damage_are_no_error() {
     let store = Store::default();
-    for sites in [vec![], WebSite::parse("https://blog.example").into_iter().collect()] {
+    for sites in [
+        vec![],
+        WebSite::parse("https://blog.example").into_iter().collect(),
+    ] {
         store.rows.replace(ROWS.clone());
         assert_eq!(live(&store, &sites), Ok(()));
     }

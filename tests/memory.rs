@@ -19,7 +19,9 @@ const MIB: usize = 1 << 20;
 /// The most bytes that this process has had, where the system tells.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: usize = peak.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes << 10)
 }
