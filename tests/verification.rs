@@ -260,13 +260,24 @@ fn whoever_names_a_wrong_page_cannot_keep_a_post_waiting() {
     let liar = Some(1);
     assert_eq!(check_of(&mut books, "142", liar), own_page);
     assert_eq!(judged_at(&mut books, "/wrong", GONE), Ok(true));
-    assert_eq!(ping(&mut books, "142"), Outcome::Counted(10), "none is lost");
+    assert_eq!(
+        ping(&mut books, "142"),
+        Outcome::Counted(10),
+        "none is lost"
+    );
     for _ in 0..3 {
-        assert_eq!(check_of(&mut books, "142", liar), None, "one try in five minutes");
+        assert_eq!(
+            check_of(&mut books, "142", liar),
+            None,
+            "one try in five minutes"
+        );
         assert_eq!(judged_at(&mut books, "/wrong", GONE), Ok(true));
     }
     assert_eq!(check_of(&mut books, "142", Some(2)), own_page);
-    assert_eq!(judged_at(&mut books, "/hello", real("Hello", "/hello")), Ok(true));
+    assert_eq!(
+        judged_at(&mut books, "/hello", real("Hello", "/hello")),
+        Ok(true)
+    );
     books.settle(60);
     assert_eq!(books.top("", Period::All), [("142".to_owned(), 10)]);
     assert_eq!(check_of(&mut books, "142", Some(3)), None);

@@ -306,12 +306,7 @@ impl Tally {
 
     /// Whether the page of a post of which a ping was just counted is to be read again: at the address, or without
     /// one at that of the ping.
-    pub fn check(
-        &mut self,
-        ping: Ping,
-        settings: &Settings,
-        now: Time,
-    ) -> Option<Option<String>> {
+    pub fn check(&mut self, ping: Ping, settings: &Settings, now: Time) -> Option<Option<String>> {
         let sites = &settings.sites;
         if sites.is_empty() {
             return None;
