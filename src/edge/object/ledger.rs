@@ -1147,7 +1147,7 @@ pub fn settings(env: &Env) -> Settings {
         value.as_string().or_else(number)
     };
     Settings::parse(var, |name| {
-        worker::console_error!("{name} has a value that it cannot have; see the README");
+        worker::console_error!("{name} has a value that it cannot have; see docs/settings.md");
     })
 }
 
