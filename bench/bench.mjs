@@ -1,5 +1,5 @@
 // How fast Tally is beside the same counter in JavaScript (counter.js) and beside the least that a
-// request can cost (floor.js), on bare workerd. Prints the table and writes it into the README.
+// request can cost (floor.js), on bare workerd. Prints the table and writes it into docs/performance.md.
 //
 // `npm run bench [-- ROUNDS SECONDS]`. Every round starts them anew, because a process keeps
 // its luck with memory for life, warms each up until its code is compiled, and then measures them
@@ -12,7 +12,7 @@ import autocannon from "autocannon";
 import { ping, read, until, visitor } from "../tests/visitors.mjs";
 import { EXAMPLE, ROOT, TALLY, serve } from "../tests/workerd.mjs";
 import { run } from "../tools/shell.mjs";
-import { writeTable } from "./readme.mjs";
+import { writeTable } from "./docs.mjs";
 
 const [rounds = 9, seconds = 1] = process.argv.slice(2).map(Number);
 const CONTENDERS = { js: EXAMPLE, tally: TALLY, floor: `${ROOT}/bench/floor.js` };

@@ -1,6 +1,6 @@
 // What a million views cost, beside the usual tutorial (tutorial.js), and what more of them cost:
 // operations counted on bare workerd, times Cloudflare's prices. Prints the tables and writes them into
-// the README and docs/scale.md.
+// docs/performance.md and docs/scale.md.
 //
 // `npm run cost`. A day of a month with a million views runs through the ledger in a minute, by a
 // clock that is set; then 1,000 visitors come at once, and others for two seconds over 64 connections.
@@ -10,7 +10,7 @@ import autocannon from "autocannon";
 import { ROOT, request, serve } from "../tests/workerd.mjs";
 import { ping, read, visitor } from "../tests/visitors.mjs";
 import { run } from "../tools/shell.mjs";
-import { writeTable } from "./readme.mjs";
+import { writeTable } from "./docs.mjs";
 
 /** Dollars for a million, beyond what the paid plan includes. */
 const PRICES = { worker: 0.3, ledger: 0.15, rows: 1, reads: 0.5, writes: 5 };

@@ -1,7 +1,7 @@
 // What Tally takes, by how many posts a site has, all with views in 24 hours and on 30 days: the CPU
 // time of pings, publications and reads, the Wasm memory of ledger and reader, the writes of a
 // publication, and the seconds of an import and an export; and the same of a million posts that eight
-// ledgers share. Prints the tables and writes them into the README and docs/scale.md.
+// ledgers share. Prints the tables and writes them into docs/performance.md and docs/scale.md.
 //
 // `npm run scale`; `npm run scale -- 1000 10000` measures these sizes and leaves the files alone, and
 // `npm run scale -- 1000000/8` a million posts over eight ledgers. The
@@ -12,7 +12,7 @@ import { readFileSync } from "node:fs";
 import { visitor } from "../tests/visitors.mjs";
 import { ROOT, request, serve } from "../tests/workerd.mjs";
 import { run } from "../tools/shell.mjs";
-import { writeTable } from "./readme.mjs";
+import { writeTable } from "./docs.mjs";
 
 const SIZES = ["1000", "10000", "30000", "100000", "200000"];
 const SHARED = "1000000/8";

@@ -1,6 +1,6 @@
 // `npm run soak [-- MINUTES [SEED]]`, 10 minutes without it: the highest rate that this machine holds, of readers of
 // 10,000 posts, a few of which have most of the views (Zipf). It fails where a request does, where a view is lost or
-// counted twice, or where memory grows after the warm-up. Prints what it took, and writes it into the README.
+// counted twice, or where memory grows after the warm-up. Prints what it took, and writes it into docs/performance.md.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -9,7 +9,7 @@ import { History, randomness } from "../tests/history.mjs";
 import { read, until, visitor } from "../tests/visitors.mjs";
 import { ROOT, request, serve } from "../tests/workerd.mjs";
 import { run, say } from "../tools/shell.mjs";
-import { writeTable } from "./readme.mjs";
+import { writeTable } from "./docs.mjs";
 
 const MINUTES = Number(process.argv[2] ?? 10);
 const SEED = Number(process.argv[3] ?? Math.floor(Math.random() * 2 ** 32));

@@ -1,5 +1,5 @@
-// The commands of the README: what they install, start and deploy, and what they say when they
-// cannot.
+// The commands of the repository: what they install and start, and what they say when they cannot.
+// docs.test.mjs runs those that the docs show.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -23,21 +23,6 @@ function script(file, env = {}) {
 function tally(...args) {
   return spawnSync(process.execPath, [join(ROOT, "package/bin/tally.js"), ...args], { encoding: "utf8" });
 }
-
-const noCurl = spawnSync("curl", ["--version"]).status !== 0 && "there is no curl";
-test("the README's session is what happens", { skip: noCurl, timeout: 120_000 }, async () => {
-  const session = /```console\n(.*?)```/s.exec(readFileSync(join(ROOT, "README.md"), "utf8"))[1];
-  const steps = session.split(/^\$ /m).slice(1).map((step) => step.split("\n"));
-  assert.ok(steps.length >= 10);
-  await started(temporaryFolder(), (url) => {
-    for (const [command, ...output] of steps) {
-      const run = command.replace("localhost:8787", url);
-      const { stdout } = spawnSync("sh", ["-c", run.replace("curl", "curl -s")]);
-      assert.equal(`${stdout}`, output.join("\n").trimEnd(), command);
-    }
-    assert.equal(tally("top", "--url", url).stdout, " 1  1  142\n 2  1  hello-world\n");
-  });
-});
 
 test("`npm run top` says in one line what is wrong", () => {
   const { status, stdout, stderr } = tally("top", "--url", "http://127.0.0.1:1");

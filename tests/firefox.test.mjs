@@ -106,11 +106,11 @@ describe("in Firefox", { skip: NO_FIREFOX }, () => {
     }
   });
 
-  test("the README's lines for a strict policy count, and fill the list", async () => {
-    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+  test("the docs' lines for a strict policy count, and fill the list", async () => {
+    const docs = readFileSync(join(ROOT, "docs/embed.md"), "utf8");
     const here = (text) => text.replaceAll("https://tally.you.workers.dev", tally.url);
-    const tags = here(readme.match(/<script.* integrity=".*<\/script>/g).join("\n"));
-    const policy = here(/^Content-Security-Policy: (.*)$/m.exec(readme)[1]);
+    const tags = here(docs.match(/<script.* integrity=".*<\/script>/g).join("\n"));
+    const policy = here(/^Content-Security-Policy: (.*)$/m.exec(docs)[1]);
     await set("/strictly/top", 2_000_000);
     const body = '<i data-views>–</i><ol data-top-views="1"></ol><a href="/strictly/top">The top</a>';
     pages["/strict"] = () => ({ headers: { "Content-Security-Policy": policy }, body: html(tags, body) });

@@ -95,9 +95,9 @@ describe("in a browser", { skip: NO_BROWSER }, () => {
     return until(views, (views) => Object.values(views).every((count) => count > 0));
   };
 
-  test("the README's line counts and shows nothing, with and without scripts", async () => {
-    const readme = readFileSync(join(ROOT, "README.md"), "utf8");
-    const line = /^<noscript>(<img .*)<\/noscript>$/m.exec(readme)[0].replaceAll("https://tally.you.workers.dev", tally.url);
+  test("the docs' line counts and shows nothing, with and without scripts", async () => {
+    const docs = readFileSync(join(ROOT, "docs/embed.md"), "utf8");
+    const line = /^<noscript>(<img .*)<\/noscript>$/m.exec(docs)[0].replaceAll("https://tally.you.workers.dev", tally.url);
     pages["/plain"] = () => html("", line.replace(/<\/?noscript>/g, ""));
     const page = await visit("/plain");
     await page.waitForFunction(() => document.images[0].complete);
@@ -114,8 +114,8 @@ describe("in a browser", { skip: NO_BROWSER }, () => {
   });
 
   test("the recipe for AMP counts with what amp-analytics requests", async () => {
-    const recipes = readFileSync(join(ROOT, "docs/recipes.md"), "utf8");
-    const config = JSON.parse(/<amp-analytics>\s*<script type="application\/json">([^]*?)<\/script>/.exec(recipes)[1]);
+    const docs = readFileSync(join(ROOT, "docs/embed.md"), "utf8");
+    const config = JSON.parse(/<amp-analytics>\s*<script type="application\/json">([^]*?)<\/script>/.exec(docs)[1]);
     assert.deepEqual(config.transport, { beacon: false, xhrpost: false, image: true });
     for (const trigger of Object.values(config.triggers)) assert.equal(trigger.on, "visible");
     for (const [path, post] of [["/2026/hello/", "/2026/hello"], ["/caf%C3%A9/%E6%97%A5", "/café/日"], ["/", "/"]]) {

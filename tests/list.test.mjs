@@ -1,5 +1,5 @@
 // The script of a list of the most viewed posts, in a real browser: /top.js. And both scripts under the
-// strict policy of the README.
+// strict policy of docs/embed.md.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -161,14 +161,14 @@ test("a list that a single-page site shows later is filled, and once", { skip },
   assert.deepEqual(tally.asked(), ["GET /top?limit=100&period=all"]);
 });
 
-test("the README's lines for a strict policy work as they stand", { skip }, async () => {
-  const readme = readFileSync(join(ROOT, "README.md"), "utf8");
+test("the docs' lines for a strict policy work as they stand", { skip }, async () => {
+  const docs = readFileSync(join(ROOT, "docs/embed.md"), "utf8");
   const here = (text) => text.replaceAll("https://tally.you.workers.dev", tally.url);
-  const tags = here(readme.match(/<script.* integrity=".*<\/script>/g).join("\n"));
-  const policy = here(/^Content-Security-Policy: (.*)$/m.exec(readme)[1]);
+  const tags = here(docs.match(/<script.* integrity=".*<\/script>/g).join("\n"));
+  const policy = here(/^Content-Security-Policy: (.*)$/m.exec(docs)[1]);
   for (const file of ["views.js", "top.js"]) {
     const digest = createHash("sha384").update(readFileSync(join(PUBLIC, file))).digest("base64");
-    assert.ok(readme.includes(`${file}" integrity="sha384-${digest}"`), `the integrity of ${file} is sha384-${digest}`);
+    assert.ok(docs.includes(`${file}" integrity="sha384-${digest}"`), `the integrity of ${file} is sha384-${digest}`);
   }
   await set("/strictly/top", 2_000_000);
   const body = '<i data-views>–</i><ol data-top-views="1"></ol>';

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { createTestHarness } from "wrangler";
+import { blocksOf } from "../tools/docs.mjs";
 import { ROOT } from "./workerd.mjs";
 
 const MAX = Number.MAX_SAFE_INTEGER;
@@ -47,6 +48,15 @@ test("the methods count", async () => {
   assert.deepEqual(await call("a", "increment", -1), { result: -3 });
   assert.deepEqual(await call("a", "increment", value("undefined")), { result: -2 });
   assert.deepEqual(await call("a", "getCounterValue"), { result: -2 });
+});
+
+test("the lines of the docs answer what they say", async () => {
+  const { text } = blocksOf("docs/http.md").find(({ language }) => language === "js");
+  const calls = [...text.matchAll(/counter\.(\w+)\((\d*)\); +\/\/ (\d+)/g)];
+  assert.equal(calls.length, 4);
+  for (const [line, method, amount, result] of calls) {
+    assert.deepEqual(await call("docs", method, ...(amount ? [Number(amount)] : [])), { result: Number(result) }, line);
+  }
 });
 
 test("both Workers see the same counter", async () => {

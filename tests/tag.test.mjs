@@ -356,7 +356,7 @@ test("an idle page takes no time of the main thread", { skip }, async () => {
   assert.ok(idle("TaskDuration") < without("TaskDuration") + 0.03, `${idle("TaskDuration")} s, ${without("TaskDuration")} s without`);
 });
 
-test("what the README says that the script stores is all that it stores", { skip }, async () => {
+test("what docs/embed.md says that the script stores is all that it stores", { skip }, async () => {
   const stored = (page) =>
     page.evaluate(async () => ({
       local: { ...localStorage }, session: { ...sessionStorage }, cookie: document.cookie, databases: await indexedDB.databases(),

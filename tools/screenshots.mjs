@@ -1,4 +1,4 @@
-// Makes the README's pictures, docs/page.png and docs/dashboard.png: a blog's page with its views, the list
+// Makes the docs' pictures, docs/page.png and docs/dashboard.png: a blog's page with its views, the list
 // and badges, and the dashboard, of a real Worker in a real browser. `npm run screenshots`.
 
 import { mkdirSync } from "node:fs";
