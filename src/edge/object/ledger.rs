@@ -921,7 +921,7 @@ impl Inner {
                 name
             })
         };
-        let owner = self.views.text(OWNER).await?;
+        let owner = self.views.text(OWNER).await?.as_string();
         match owner {
             Some(owner) if owner == name(own) => Ok(true),
             Some(owner) if !before.into_iter().any(|key| name(key) == owner) => {
@@ -938,11 +938,7 @@ impl Inner {
                 );
                 Ok(false)
             }
-            _ => self
-                .views
-                .write_text(OWNER, &name(own))
-                .await
-                .map(|()| true),
+            _ => self.views.write_text(OWNER, &name(own)).await.map(|_| true),
         }
     }
 

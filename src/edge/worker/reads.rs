@@ -126,7 +126,8 @@ impl Asked {
     async fn look_up(&self, views: &Views) -> Result<Reply, Error> {
         let read = self.head().await?;
         if matches!(views, Views::Stats) && read.refused.get().is_none() {
-            let notice = self.views().text(REFUSED).await.ok().flatten();
+            let notice = self.views().text(REFUSED).await.ok();
+            let notice = notice.and_then(|notice| notice.as_string());
             let since = notice.and_then(|since| since.parse().ok());
             let _ = read.refused.set(since.map(Time::from_seconds));
         }
