@@ -39,7 +39,7 @@
 //!                                  would be, see crate::books::removal; places are hexadecimal
 //! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
 //! settled(ledgers)                 nothing; of the lead, before all are asked
-//! wake()                           nothing; has something published
+//! wake()                           whether readers may be told that nothing was counted; has something published
 //! failing()                        of the lead: since when publishing has failed, in seconds since the Unix
 //!                                  epoch; nothing where it works
 //! ```
@@ -331,11 +331,9 @@ impl Ledger {
     /// Publishes soon, whether anything has changed or not.
     pub fn wake(&self) -> Result<JsValue, JsValue> {
         self.inner.after_adoption(None, move |inner| {
-            inner.change(|tally, _, _| {
-                tally.publish_again();
-                Ok(())
-            })?;
-            Ok(JsValue::UNDEFINED)
+            inner
+                .change(|tally, _, now| Ok(tally.publish_again(now)))
+                .map(Into::into)
         })
     }
 
