@@ -46,7 +46,7 @@ test("help lists the commands, and each shows examples", async () => {
 });
 
 test("wrong usage ends with 2, once said and in JSON too", async () => {
-  for (const args of [[], ["tpo"], ["top", "year"], ["top", "--mode"], ["views"], ["top", "--url", "tally"], ["export", "--format", "xml"], ["doctor", "blog"]]) {
+  for (const args of [[], ["tpo"], ["top", "year"], ["top", "--mode"], ["views"], ["top", "--url", "tally"], ["export", "--format", "xml"], ["doctor", "blog"], ["init", "my-tally", "--yes", "--package", "missing.tgz"]]) {
     const { status, stdout, stderr } = await tally(args);
     assert.equal(status, 2, args.join(" "));
     assert.equal(stdout, "");
@@ -290,6 +290,9 @@ test("a server that cannot be found ends with 3, and so does one behind no proxy
   const nowhere = await tally(["top", "--url", "https://tally.invalid"]);
   assert.equal(nowhere.status, 3);
   assert.match(nowhere.stderr, /^tally: https:\/\/tally\.invalid does not answer as Tally does \(.+\)\n$/);
+  // Another Tally may run there.
+  const code = await fetch("http://localhost:8787").catch(({ cause }) => cause.code);
+  if (code === "ECONNREFUSED") assert.match((await tally(["top"])).stderr, /start it with `npm start`, or name your Tally with --url\n$/);
   const behind = await tally(["top", "--url", "https://tally.example"], { HTTPS_PROXY: "http://127.0.0.1:1" });
   assert.equal(behind.status, 3);
   assert.match(behind.stderr, /^tally: https:\/\/tally\.example does not answer as Tally does \(.*\)\n$/);
@@ -329,7 +332,7 @@ test("a proxy of the environment is used, but not for what runs here", async () 
 
 test("a broken wrangler.toml is told in words", async () => {
   for (const [content, says] of [
-    ["name = ", /cannot be read: Invalid TOML/], ["name = 5", /`name` is not a text/], ['name = "a b/../c"', /no name for a Worker/], ["kv_namespaces = 5", /\[\[kv_namespaces\]\]/],
+    ["name = ", /cannot be read: Invalid TOML/], ["name = 5", /`name` is not a text/], ['name = "a b/../c"', /not a valid name for a Worker/], ["kv_namespaces = 5", /\[\[kv_namespaces\]\]/],
     ['name = "a"\n[kv_namespaces]\nbinding = "VIEWS"', /\[\[kv_namespaces\]\]/], ['kv_namespaces = ["VIEWS"]', /\[\[kv_namespaces\]\]/], ["account_id = []", /`account_id` is not a text/],
     ["", /no `name`/], [Buffer.from([0xff, 0xfe, 0, 0x1b]), /cannot be read/],
   ]) {
@@ -362,6 +365,7 @@ describe("the token of this machine", { skip: process.platform === "win32" && "t
   test("is for its owner alone, in a file that is new and in one that everybody could read", async () => {
     const fresh = await made();
     assert.equal(fresh.status, 0, fresh.output);
+    assert.match(fresh.stderr, /start it again/);
     const { token } = JSON.parse(fresh.stdout);
     assert.equal(readFileSync(fresh.file, "utf8"), `ADMIN_TOKEN=${token}\n`);
     assert.equal(modeOf(fresh.file), "600");
@@ -535,7 +539,7 @@ describe("of a Tally", { timeout: 240_000 }, () => {
           told.stderr.on("data", (data) => (stderr += data));
           const [status] = await once(told, "close");
           unchanged({ status, stderr });
-          assert.match(stderr, /^tally: the export broke off \(EFBIG.*\); .*kept\.csv is as it was\n$/);
+          assert.match(stderr, /^tally: the export failed \(EFBIG.*\); .*kept\.csv is unchanged\n$/);
         } else if (path === "/interrupted") {
           child = spawn(process.execPath, [COMMAND, ...args(url)], { cwd: folder, env, stdio: "ignore" });
           await until(left, ({ length }) => length === 1, 20);
@@ -619,6 +623,11 @@ describe("of a Tally", { timeout: 240_000 }, () => {
     const { checks } = await wrong(script);
     assert.match(checks.find(({ check }) => check === "tag").message, /the post \/post$/);
     assert.match(checks.find(({ check }) => check === "counts").message, /counts \/post: 0 views so far$/, "nothing is counted");
+    assert.match(checks.find(({ check }) => check === "host").message, /nothing on localhost/);
+    const twice = (await wrong(script + script.replace("async", 'async data-skip="0"'))).checks;
+    assert.match(twice[0].message, /, and 1 other tag that the browser ignores$/);
+    const everywhere = (await wrong(script.replace("async", 'async data-skip="0"'))).checks;
+    assert.ok(!everywhere.some(({ check }) => check === "host"));
   });
 
   test("a page that is not well is told what to do", async () => {
@@ -630,7 +639,13 @@ describe("of a Tally", { timeout: 240_000 }, () => {
       ['<script src="http://127.0.0.1:9/views.js"></script>', ["loads", "origin"], /address/],
       [`<script src="${url}/views.js" data-tally="tally.you.workers.dev"></script>`, ["address"], /Write all of it/],
       [`<script src="${url}/views.js" data-tally="localhost:8787"></script>`, ["address"], /Write all of it/],
+      [`<script src="${url}/views.js" data-tally="${url}/views.js"></script>`, ["address"], new RegExp(`data-tally="${url}"`)],
+      [`<script src="${url}//views.js"></script>`, ["address"], new RegExp(`src="${url}/views.js"`)],
+      [`<script type="module" src="${url}/views.js"></script>`, ["kind"], /Remove type/],
       [`<script src="${url}/views.js" data-skip="1"></script>`, ["tag"], /data-skip/],
+      [`<script src="${url}/views.js" data-skip="true"></script>`, ["tag"], /data-skip="1"/],
+      [`<script src="${url}/views.js" data-skip></script>`, ["tag"], /data-skip="1"/],
+      [`<script src="${url}/views.js" data-post=":a"></script>`, ["counts"], /data-post/],
       [`<script src="${url}/views.js" data-only="/other/*"></script>`, ["tag"], /data-only/],
       [`<script src="${url}/views.js" crossorigin integrity="sha384-${"A".repeat(64)}"></script>`, ["loads"], /integrity="sha384-[^A]/],
       [csp("default-src 'self'"), ["policy"], new RegExp(`Add ${url} to script-src`)],

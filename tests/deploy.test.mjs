@@ -46,7 +46,7 @@ describe("a deployment", { timeout: 240_000 }, () => {
     assert.equal(told.url, "https://tally.you.workers.dev");
     assert.deepEqual(cloud.namespaces, [{ id: told.namespace, title: "tally-views" }]);
     assert.equal(boundTo(), told.namespace);
-    assert.match(output, /no owner's token; `tally token` makes one/);
+    assert.match(output, /no owner's token; `npx tally token` makes one/);
     assert.deepEqual(readdirSync(project).filter((file) => file !== ".wrangler"), files);
     const { modules, migrations } = cloud.workers.get("tally");
     assert.deepEqual(modules.map((name) => name.split(".").at(-1)), ["js", "wasm"]);

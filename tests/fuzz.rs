@@ -230,7 +230,7 @@ proptest! {
     fn imports(file in text(FILE)) {
         for format in ["json", "ndjson", "csv"].map(Format::parse).into_iter().flatten().chain([Format::of(&file)]) {
             if let Err(error) = format.read(&file, at(START)) {
-                prop_assert!((400..500).contains(&error.status()), "{error}");
+                prop_assert!((400..500).contains(&error.error.status()), "{error}");
             }
         }
         if let Err(error) = count_body(&file) {

@@ -168,6 +168,16 @@ fn who_may_count_and_read_is_never_more_than_is_set() {
 }
 
 #[test]
+fn what_no_page_can_send_is_no_origin() {
+    for text in ["blog.example", "https://", "https://blog.example/blog"] {
+        let (settings, refused) = parse(&[&format!("ALLOWED_ORIGINS={text}")]);
+        assert_eq!(refused, ["ALLOWED_ORIGINS"], "{text}");
+        let foreign = Err(Error::ForeignOrigin);
+        assert_eq!(from("https://blog.example").admit(&settings), foreign);
+    }
+}
+
+#[test]
 fn pages_of_other_sites_may_not_ping() {
     let settings = origins("https://blog.example, https://www.blog.example");
     for origin in [

@@ -19,7 +19,7 @@ const CODE = 10;
 /** Names the functions of a module by their order, for `wasm-opt --reorder-functions-by-name`. */
 export function nameByOrder(file) {
   const module = readFileSync(file);
-  const [functions, imported] = functionsOf(module);
+  const [functions, imported] = /** @type {[any[], number]} */ (functionsOf(module));
   const places = [];
   byLikeness(functions).forEach((index, place) => (places[index] = place));
   const names = places.map((place, index) => [...leb(imported + index), ...text(`${place}`.padStart(6, "0"))]);

@@ -13,8 +13,10 @@ import { Tally } from "./tally.js";
 import { jsonLine, print, printableLines } from "./terminal.js";
 
 const HELP = `
-Address of your Tally: --url, or TALLY_URL in the environment, or the one that \`tally deploy\` told in this
-folder, or ${LOCAL}. The owner's token is ADMIN_TOKEN in the environment.
+In your Tally's folder, write \`npx tally\`; anywhere else, \`npx tally-worker\`.
+
+Address of your Tally: --url, or TALLY_URL in the environment, or the one to which \`tally deploy\` has deployed
+from this folder, or ${LOCAL}. The owner's token is ADMIN_TOKEN in the environment.
 
 Exit codes: 0 all is well; 1 it failed, or a problem was found; 2 wrong usage; 3 the server does not answer.`;
 
@@ -69,7 +71,7 @@ function failureOf(error) {
   if (error instanceof Failure) return error;
   // A file that cannot be written, or a command that cannot be run.
   if (error?.syscall) return new Failure(error.message, { code: "system" });
-  return new Failure(`this is a bug of the command, please report it: ${error?.stack ?? error}`, { code: "internal" });
+  return new Failure(`this is a bug in the command, please report it: ${error?.stack ?? error}`, { code: "internal" });
 }
 
 /** The commands. `run` is given the promise of what the chosen one finds, `writeOut` what help there is. */
@@ -86,7 +88,7 @@ function program(run, writeOut) {
       outputError: (text, write) => write(printableLines(text.replace(/^error: /, "tally: "))),
     })
     .hook("preAction", useProxy)
-    .showHelpAfterError("Run `tally --help` for what there is.")
+    .showHelpAfterError("`npx tally --help` lists what there is.")
     .exitOverride();
 
   /** Adds a command, whose module is loaded when it is asked for. */
@@ -102,7 +104,7 @@ function program(run, writeOut) {
 
   command(
     "init",
-    "make the folder of a new Tally",
+    "create the folder of a new Tally",
     ["npx tally-worker init my-tally", "npx tally-worker init my-tally --site https://blog.example --yes"],
     async (options, folder) => (await import("./commands/init.js")).init(folder, { ...options, ...person() }),
   )
@@ -140,7 +142,7 @@ function program(run, writeOut) {
 
   command(
     "status",
-    "tell whether it is up, how old its numbers are, and what is misconfigured",
+    "show whether it is up, how old its numbers are, and what is misconfigured",
     ["tally status", "tally status --url https://tally.you.workers.dev --json"],
     async (options) => (await import("./commands/status.js")).status(tallyOf(options)),
   );
@@ -156,14 +158,14 @@ function program(run, writeOut) {
 
   command(
     "views",
-    "tell the views of posts",
+    "show the views of posts",
     ["tally views 142", "tally views /2026/hello /about --json"],
     async (options, posts) => (await import("./commands/views.js")).views(tallyOf(options), posts),
   ).argument("<posts...>", "the posts' names");
 
   command(
     "export",
-    "write down every post with its views",
+    "save every post with its views",
     ["ADMIN_TOKEN=… tally export > tally.json", "ADMIN_TOKEN=… tally export --format csv --output tally.csv"],
     async (options) => (await import("./commands/export.js")).exportAll(tallyOf(options), options),
   )
@@ -172,7 +174,7 @@ function program(run, writeOut) {
 
   command(
     "import",
-    "take in a file of counts, of any size",
+    "import a file of counts, of any size",
     ["ADMIN_TOKEN=… tally import tally.csv", "ADMIN_TOKEN=… tally import tally.json --mode add --dry-run"],
     async (options, file) => (await import("./commands/import.js")).importFile(tallyOf(options), file, options),
   )
@@ -183,7 +185,7 @@ function program(run, writeOut) {
 
   command(
     "doctor",
-    "tell whether a page's views are counted, and if not, why",
+    "check whether a page's views are counted, and if not, why",
     ["tally doctor https://blog.example/hello/"],
     async (options, page) => (await import("./commands/doctor.js")).doctor(page, options, tallyOf(options)),
   ).argument("<page>", "the page's address");

@@ -20,7 +20,7 @@ export const { version: VERSION } = JSON.parse(readFileSync(join(PACKAGE, "packa
 export function readConfig() {
   const file = resolve("wrangler.toml");
   if (!existsSync(file)) {
-    throw new Failure("there is no wrangler.toml here; change to the folder of your Tally, or make one with `tally init`", { code: "no_project" });
+    throw new Failure("there is no wrangler.toml here; change to the folder of your Tally, or make one with `npx tally-worker init my-tally`", { code: "no_project" });
   }
   try {
     // Windows' editors may begin a file with a byte order mark.

@@ -2,11 +2,13 @@
 
 import { bodyOf } from "./body.js";
 import { Failure, reasonOf, unreachable } from "./failure.js";
+import { LOCAL } from "./project.js";
 
 /** How long a read may take, in milliseconds. */
 const PATIENCE = 10_000;
 /** How large the answer to a read may be. */
 const MOST_BYTES = 1 << 20;
+const NO_TOKEN = "this needs the owner's token in the environment, as ADMIN_TOKEN; `npx tally token` makes one";
 
 export class Tally {
   /** `url` is its address; `token` is the owner's, where there is one. */
@@ -33,7 +35,7 @@ export class Tally {
   /** The same as the owner. */
   async asOwner(path, options = {}) {
     if (!this.token) {
-      throw new Failure("this needs the owner's token in the environment, as ADMIN_TOKEN; `tally token` makes one", { code: "no_token" });
+      throw new Failure(NO_TOKEN, { code: "no_token" });
     }
     if (/[^\x20-\x7e]/.test(this.token)) throw new Failure("ADMIN_TOKEN has characters in it that no request can have", { code: "no_token" });
     const { protocol, hostname } = this.at("/");
@@ -59,7 +61,7 @@ export class Tally {
     if (answer.ok) return body;
     const { code, message } = body.error ?? {};
     if (typeof code !== "string" || typeof message !== "string") throw this.silence(new Error(answer.status));
-    throw new Failure(message, { code });
+    throw code === "unauthorized" ? this.stranger() : new Failure(message, { code });
   }
 
   /** The object that an answer has; undefined where it has none. */
@@ -76,7 +78,19 @@ export class Tally {
 
   /** That it does not answer, or not as Tally does. */
   silence(error) {
-    return unreachable(`${this.at("/").origin} does not answer as Tally does (${reasonOf(error)})`);
+    const isDown = this.url === LOCAL && reasonOf(error) === "ECONNREFUSED";
+    const fix = isDown ? "; start it with `npm start`, or name your Tally with --url" : "";
+    return unreachable(`${this.at("/").origin} does not answer as Tally does (${reasonOf(error)})${fix}`);
+  }
+
+  /** That the token is missing or another one. */
+  stranger() {
+    return new Failure(this.token ? `ADMIN_TOKEN in the environment is not the owner's token of ${this.url}` : NO_TOKEN, { code: "unauthorized" });
+  }
+
+  /** How it gets an owner's token. */
+  get tokenFix() {
+    return this.url === LOCAL ? "`npx tally token --local` sets one, from the next `npm start` on" : "`npx tally token` sets one";
   }
 }
 
@@ -85,3 +99,6 @@ export const isCount = (value) => Number.isSafeInteger(value) && value >= 0;
 
 /** A number as people read it. */
 export const digits = (number) => number.toLocaleString("en");
+
+/** So many things of a kind. */
+export const counted = (number, thing) => `${digits(number)} ${thing}${number === 1 ? "" : "s"}`;

@@ -221,7 +221,7 @@ impl std::fmt::Display for Error {
                 f.write_str("A color is a name such as blue, or 3 or 6 hexadecimal digits")
             }
             Error::InvalidId => write!(f, "The id of a ping has 1 to {MAX_ID_BYTES} bytes"),
-            Error::ForeignOrigin => f.write_str("Only pages of the origins in `ALLOWED_ORIGINS` may count here"),
+            Error::ForeignOrigin => f.write_str("Only pages of the sites in `ALLOWED_ORIGINS` and `SITE_URL` may count here"),
             Error::TooManyPings => f.write_str("Too many views from this address; wait a minute"),
             Error::PingTooLarge => f.write_str("A view needs no body"),
             Error::TooManyNewPosts => {

@@ -132,7 +132,11 @@ impl Settings {
         let (sites, are_sites) = sites(&var("SITE_URL").unwrap_or_default());
         let own = sites.iter().map(|site| site.origin().to_owned());
         let allowed = var("ALLOWED_ORIGINS").unwrap_or_default();
-        let mut origins: Vec<String> = words(&allowed).map(origin).chain(own).collect();
+        let mut origins: Vec<String> = words(&allowed).map(origin).collect();
+        if !origins.iter().all(|origin| is_origin(origin)) {
+            refused("ALLOWED_ORIGINS");
+        }
+        origins.extend(own);
         if !are_sites {
             refused("SITE_URL");
             if origins.is_empty() {
@@ -200,6 +204,12 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
 
 fn origin(text: &str) -> String {
     text.trim_end_matches('/').to_ascii_lowercase()
+}
+
+/// Whether a browser can send it. What is none, such as a host alone, matches no page.
+fn is_origin(text: &str) -> bool {
+    let host = text.split_once("://").map(|(_, host)| host);
+    text == "null" || host.is_some_and(|host| !host.is_empty() && !host.contains('/'))
 }
 
 /// The sites of a list, and whether they are all of it.

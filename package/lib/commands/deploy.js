@@ -41,7 +41,7 @@ const output = (json) => /** @type {"inherit" | 2} */ (json ? 2 : "inherit");
 export function nameOf(config) {
   const name = process.env.WRANGLER_CI_OVERRIDE_NAME || config.name;
   if (!name) throw new Failure("wrangler.toml has no `name`", { code: "invalid_config" });
-  if (!/^[\w-]+$/.test(name)) throw new Failure(`"${name}" is no name for a Worker: use letters, digits and hyphens (\`name\` in wrangler.toml)`, { code: "invalid_config" });
+  if (!/^[\w-]+$/.test(name)) throw new Failure(`"${name}" is not a valid name for a Worker: use letters, digits and hyphens (\`name\` in wrangler.toml)`, { code: "invalid_config" });
   return name;
 }
 
@@ -86,6 +86,6 @@ async function tokenOf(cloudflare, worker, { token, yes, ask }) {
   if (await cloudflare.hasSecret(worker, "ADMIN_TOKEN")) return undefined;
   const isWanted = token || (ask && !yes && (await confirm("There is no owner's token yet, which exports, imports and corrections need. Make one?")));
   if (isWanted) return setToken(worker, cloudflare.env);
-  say("there is no owner's token; `tally token` makes one");
+  say("there is no owner's token; `npx tally token` makes one");
   return undefined;
 }

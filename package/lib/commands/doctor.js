@@ -5,7 +5,7 @@ import { bodyOf } from "../body.js";
 import { Failure, reasonOf } from "../failure.js";
 import { isWanted, postOf, readPage } from "../page.js";
 import { forbids, policies } from "../policy.js";
-import { Tally, digits, isCount } from "../tally.js";
+import { Tally, counted, isCount } from "../tally.js";
 import { printable } from "../terminal.js";
 
 /** How long the script may take, in milliseconds, and how large it may be. It has a few kilobytes. */
@@ -21,7 +21,7 @@ export async function doctor(address, { url }, own) {
   const tag = chosen(facts.tags, url);
   const checks = [];
   const check = (name, problem, fine) => checks.push({ check: name, ok: !problem, message: problem?.message ?? fine, ...(problem?.fix && { fix: problem.fix }) });
-  check("script", missing(facts, tag, url), tag && `the page has the script ${tag.src}`);
+  check("script", missing(facts, tag, url), tag && `the page has the script ${tag.src}${!url && facts.tags.length > 1 ? `, and ${counted(facts.tags.length - 1, "other tag")} that the browser ignores` : ""}`);
   if (tag) await examine(facts, tag, check, own);
   const isFine = checks.every(({ ok }) => ok);
   const lines = checks.flatMap(({ ok, message, fix }) => [`${ok ? "✓" : "✗"} ${message}`, ...(fix ? [`  ${fix}`] : [])]);
@@ -43,6 +43,13 @@ function misnamed({ attributes: { "data-tally": named } }) {
   return isWhole ? undefined : { message: `data-tally="${named}" is not an address`, fix: 'Write all of it, such as data-tally="https://tally.you.workers.dev".' };
 }
 
+/** Whether pings go astray: they are sent below the script's folder, or below the address that the tag names. */
+function misplaced({ src, attributes: { "data-tally": named } }) {
+  const base = new URL(named || ".", src);
+  const { origin } = base;
+  return base.pathname === "/" ? undefined : { message: `views are sent to ${base.href}, and Tally is at ${origin}`, fix: `Write ${named ? `data-tally="${origin}"` : `src="${origin}/views.js"`}.` };
+}
+
 function missing({ tags }, tag, url) {
   if (tag) return undefined;
   const others = tags.length ? ` It counts with ${addressOf(tags[0])}.` : "";
@@ -53,21 +60,25 @@ function missing({ tags }, tag, url) {
 async function examine(facts, tag, check, own) {
   const problem = misnamed(tag);
   if (problem) return check("address", problem);
+  check("address", misplaced(tag), `it sends views to ${addressOf(tag)}`);
   const address = addressOf(tag);
   const post = postOf(facts, tag.attributes);
+  check("kind", tag.attributes.type?.trim().toLowerCase() === "module" && { message: 'with type="module", the script does nothing', fix: "Remove type from the tag." }, "the browser runs it as a script");
   check("mixed", mixed(facts, tag, address), "the browser may load it on this page");
   check("loads", await loading(tag), "the script loads");
   check("policy", forbidden(facts, tag, address), "the page's policy allows it");
   check("tag", silenced(post, tag.attributes), `the tag counts the post ${post}`);
+  const isLocal = /^(localhost|127\.|\[)/.test(new URL(facts.url).host) && tag.attributes["data-skip"] !== "0";
+  if (isLocal) check("host", undefined, "the script counts nothing on localhost; the page counts once it is on your site");
   // The owner's token is for the owner's Tally alone, and the address is only what a page says.
   const tally = own.url === address ? own : new Tally(address);
   const origin = new URL(facts.url).origin;
-  const refused = await refusal(tally, post, origin).catch(asProblem("Check the address in the tag; `tally status` tells whether the Worker is up."));
+  const refused = await refusal(tally, post, origin).catch(asProblem("Check the address in the tag; `npx tally status` tells whether the Worker is up."));
   check("origin", refused, `${address} lets ${origin} count`);
   if (refused) return;
   await ping(tally, post, origin, check);
   if (!tally.token) return;
-  await confirm(tally, post, facts, check).catch((error) => check("site", asProblem("Check ADMIN_TOKEN, and see `tally status`.")(error), ""));
+  await confirm(tally, post, facts, check).catch((error) => check("site", asProblem("Check ADMIN_TOKEN, and run `npx tally status`.")(error), ""));
 }
 
 /** A failure as a problem with a fix. */
@@ -88,12 +99,12 @@ async function loading({ src, attributes }) {
     response = await fetch(src, { signal: AbortSignal.timeout(PATIENCE) });
     body = await bodyOf(response, MOST_BYTES);
   } catch (error) {
-    return { message: `${src} does not load (${reasonOf(error)})`, fix: "Check the address in the tag; `tally status` tells whether the Worker is up." };
+    return { message: `${src} does not load (${reasonOf(error)})`, fix: "Check the address in the tag; `npx tally status` tells whether the Worker is up." };
   }
   if (!response.ok || !/javascript/.test(response.headers.get("Content-Type") ?? "")) {
-    return { message: `${src} answers ${response.status}, and not with a script`, fix: "Check the address in the tag; `tally deploy` says where your Tally is." };
+    return { message: `${src} answers ${response.status}, and not with a script`, fix: "Check the address in the tag; `npm run deploy` prints the address of your Tally." };
   }
-  if (!body.isWhole) return { message: `${src} is larger than ${MOST_BYTES >> 20} MB, so it is not Tally's script`, fix: "Check the address in the tag; `tally deploy` says where your Tally is." };
+  if (!body.isWhole) return { message: `${src} is larger than ${MOST_BYTES >> 20} MB, so it is not Tally's script`, fix: "Check the address in the tag; `npm run deploy` prints the address of your Tally." };
   const { integrity, crossorigin } = attributes;
   const hashes = integrity?.trim().split(/\s+/) ?? [];
   const [algorithm = "sha384"] = hashes[0]?.split("-") ?? [];
@@ -124,8 +135,9 @@ function forbidden(facts, tag, address) {
 
 function silenced(post, { "data-skip": skip, "data-only": only, "data-prefix": prefix = "" }) {
   if (Number(skip) > 0) return { message: 'the tag has data-skip="1", which counts nothing', fix: "Remove data-skip from the tag." };
+  if (skip !== undefined && !/\d/.test(skip)) return { message: `data-skip="${skip}" is not a number, so it does not keep the page from counting`, fix: 'Write data-skip="1" to count nothing, or remove it.' };
   const isLeftOut = !isWanted(post.slice(prefix.length), only);
-  return isLeftOut && { message: `the tag counts only "${only}", and this is ${post}`, fix: "Add the post to data-only." };
+  return isLeftOut && { message: `the tag counts only "${only}", and this is ${post}`, fix: "Add the post to data-only. Its patterns are separated by spaces, and compared with the whole name." };
 }
 
 /** Whether the Worker lets the page's site count, by a preflight, which counts nothing. */
@@ -134,7 +146,7 @@ async function refusal(tally, post, origin) {
   const answer = await tally.fetch(`/views/${encodeURIComponent(post)}`, { method: "OPTIONS", headers });
   if (answer.ok) return undefined;
   if (answer.status !== 403) throw tally.silence(new Error(answer.status));
-  return { message: `${tally.url} does not let ${origin} count`, fix: `Add ${origin} to ALLOWED_ORIGINS in wrangler.toml, and run \`tally deploy\`.` };
+  return { message: `${tally.url} does not let ${origin} count`, fix: `Add ${origin} to ALLOWED_ORIGINS in wrangler.toml, and run \`npm run deploy\`.` };
 }
 
 /** The way of a ping, with the sign that the page is only fetched ahead, which is not counted. */
@@ -144,8 +156,8 @@ async function ping(tally, post, origin, check) {
     .fetch(`/views/${encodeURIComponent(post)}`, { method: "POST", headers })
     .then((answer) => tally.json(answer))
     .then(({ reason, views }) => ({ problem: reason === "unknown" && unknown(tally, post), views }))
-    .catch((error) => ({ problem: asProblem("See `tally status`.")(error), views: undefined }));
-  check("counts", problem, `${tally.url} counts ${post}${isCount(views) ? `: ${digits(views)} views so far` : ""}`);
+    .catch((error) => ({ problem: asProblem(error.code === "invalid_post" ? "Write another name into data-post." : "Run `npx tally status`.")(error), views: undefined }));
+  check("counts", problem, `${tally.url} counts ${post}${isCount(views) ? `: ${counted(views, "view")} so far` : ""}`);
 }
 
 const unknown = ({ url }, post) => ({ message: `${url} does not find ${post} on the site, and counts nothing`, fix: SITE });

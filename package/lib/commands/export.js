@@ -15,7 +15,7 @@ export async function exportAll(tally, { format, output, json }) {
   const signal = AbortSignal.timeout(PATIENCE);
   const answer = await tally.asOwner(`/export?format=${format}`, { signal });
   if (answer.status === 404) {
-    throw new Failure(`${tally.url} has no export: it has no ADMIN_TOKEN, or is no Tally; \`tally token\` sets one`, { code: "no_owner" });
+    throw new Failure(`${tally.url} has no export: it has no ADMIN_TOKEN, or is not a Tally; ${tally.tokenFix}`, { code: "no_owner" });
   }
   if (!answer.ok) await tally.json(answer);
   // Another server answers anything with a page.
@@ -31,7 +31,7 @@ export async function exportAll(tally, { format, output, json }) {
     return { data: { url: tally.url, file: output, bytes }, text: `${output} (${bytes} bytes)` };
   } catch (error) {
     if (isEnough(error)) return {};
-    throw new Failure(`the export broke off (${reasonOf(error)}); ${output ? `${output} is as it was` : "what was written is not all"}`, { code: "broken_off" });
+    throw new Failure(`the export failed (${reasonOf(error)}); ${output ? `${output} is unchanged` : "what was printed is incomplete"}`, { code: "broken_off" });
   }
 }
 

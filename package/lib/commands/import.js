@@ -30,7 +30,7 @@ export async function importFile(tally, file, { mode, format: named, dryRun }) {
     check(part.end, posts);
   }
   if (!posts) throw new Failure(`there are no posts in ${file}`);
-  if (dryRun) return told(tally, 0, posts, `${posts} posts can be imported; nothing has changed`);
+  if (dryRun) return told(tally, 0, posts, `${plural(posts)} can be imported; nothing has changed`);
   const id = hash.digest("hex").slice(0, 32);
   const report = progress("imported", size);
   let done = 0;
@@ -43,9 +43,10 @@ export async function importFile(tally, file, { mode, format: named, dryRun }) {
     }
     report(part.end, done);
   }
-  return told(tally, done, posts, `${done} posts imported into ${tally.url}`);
+  return told(tally, done, posts, `${plural(done)} imported into ${tally.url}`);
 }
 
+const plural = (posts) => `${posts} post${posts === 1 ? "" : "s"}`;
 const told = ({ url }, imported, posts, text) => ({ data: { url, posts, imported }, text });
 
 function sizeOf(file) {
@@ -74,7 +75,7 @@ async function sent(tally, query, part) {
     if (status === 200 && isCount(answer?.posts)) return answer.posts;
     const passes = status === 0 || status === 429 || status === 503;
     if (passes && attempt < PAUSES.length) await sleep(PAUSES[attempt]);
-    else throw refusal(status, answer?.error, part, tally.url);
+    else throw refusal(status, answer?.error, part, tally);
   }
 }
 
@@ -88,11 +89,13 @@ async function post(tally, path, body) {
   }
 }
 
-function refusal(status, error, part, url) {
+function refusal(status, error, part, tally) {
+  const { url } = tally;
   if (status === 0) return unreachable(`${url} does not answer`);
-  if (status === 404) return new Failure(`${url} has no import: it has no ADMIN_TOKEN, or is no Tally`, { code: "no_owner" });
+  if (status === 404) return new Failure(`${url} has no import: it has no ADMIN_TOKEN, or is not a Tally; ${tally.tokenFix}`, { code: "no_owner" });
   if (typeof error?.code !== "string" || typeof error.message !== "string") return unreachable(`${url} does not answer as Tally does (${status})`);
   const { code, message } = error;
+  if (code === "unauthorized") return tally.stranger();
   if (code === "invalid_encoding") return new Failure(`lines ${part.line} to ${part.lastLine}: ${message}`, { code });
   if (!["invalid_import", "future_time"].includes(code)) return new Failure(message, { code });
   return new Failure(message.replace(/\d+/, (line) => part.lineOf(Number(line))), { code });

@@ -12,14 +12,15 @@ const NAME = /^[a-z0-9][a-z0-9-]{0,53}$/;
 
 export async function init(folder, { site, name, yes, package: source, install, ask }) {
   if (!folder && ask && !yes) folder = await text({ message: "Which folder?", initialValue: "my-tally", validate: (folder) => (folder?.trim() ? undefined : "A folder is needed.") });
-  if (!folder) throw usage("name a folder, as in `tally init my-tally`");
+  if (!folder) throw usage("name a folder, as in `npx tally-worker init my-tally`");
   const target = resolve(folder);
   const worker = name ?? nameFrom(basename(target));
-  if (!NAME.test(worker)) throw usage(`"${worker}" is no name for a Worker: use up to 54 letters, digits and hyphens (--name)`);
+  if (!NAME.test(worker)) throw usage(`"${worker}" is not a valid name for a Worker: use up to 54 letters, digits and hyphens (--name)`);
   if (site === undefined && ask && !yes) site = await askSite();
   if (site === undefined && !yes) throw usage("name the site with --site https://blog.example, or have any site count with --yes");
   const address = site ? addressOf(site) : undefined;
   if (site && !address) throw usage(`"${site}" is not the address of a site, such as https://blog.example`);
+  if (isFile(source) && !existsSync(source)) throw usage(`--package: there is no file ${source}`);
 
   const files = {
     "package.json": manifest(worker, source && fromTarget(source, target)),
@@ -68,9 +69,12 @@ function addressOf(site) {
   return isSite ? url : undefined;
 }
 
+/** Whether a package is given as a file. */
+const isFile = (source) => /\.tgz$/.test(source) && !/^[a-z]+:/i.test(source);
+
 /** A file to depend on is named from the new folder. */
 function fromTarget(source, target) {
-  return /\.tgz$/.test(source) && !/^[a-z]+:/i.test(source) ? `file:${isAbsolute(source) ? source : relative(target, resolve(source)).replaceAll("\\", "/")}` : source;
+  return isFile(source) ? `file:${isAbsolute(source) ? source : relative(target, resolve(source)).replaceAll("\\", "/")}` : source;
 }
 
 /** Depends on any version of the same major one, so that `npm update` upgrades. */

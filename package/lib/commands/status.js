@@ -1,7 +1,7 @@
 // `tally status`: whether a Tally is up, how old its numbers are, and what is misconfigured.
 
 import { VERSION } from "../project.js";
-import { digits, isCount } from "../tally.js";
+import { counted, digits, isCount } from "../tally.js";
 import { printable } from "../terminal.js";
 
 /** How far behind the oldest post may be, in seconds. */
@@ -11,7 +11,7 @@ export async function status(tally) {
   const stats = await tally.read("/stats", isStats);
   const asked = await Promise.all([versionOf(tally), healthOf(tally), tokenIsSet(tally), anybodyCounts(tally)]);
   const [version, { failing }, hasToken, isOpen] = asked;
-  const problems = problemsOf({ ...stats, failing, version, hasToken, isOpen });
+  const problems = problemsOf({ ...stats, failing, version, tokenFix: !hasToken && tally.tokenFix, isOpen });
   const data = { ...stats, url: tally.url, version, command: VERSION, problems };
   const isFine = !problems.some(({ level }) => level === "error");
   return { exit: isFine ? 0 : 1, data, text: report(data) };
@@ -56,7 +56,7 @@ async function anybodyCounts(tally) {
   return answer.ok;
 }
 
-function problemsOf({ failing, site, published, oldest, kv, refused, adopted, version, hasToken, isOpen }) {
+function problemsOf({ failing, site, published, oldest, kv, refused, adopted, version, tokenFix, isOpen }) {
   const behind = (Date.parse(published) - Date.parse(oldest)) / 1000;
   return [
     failing && problem("error", "failing", `since ${failing} publishing has failed; views are counted, and readers see old numbers`, "Look at `npx wrangler tail`, and whether Workers KV works (https://www.cloudflarestatus.com). Publishing goes on by itself."),
@@ -64,9 +64,9 @@ function problemsOf({ failing, site, published, oldest, kv, refused, adopted, ve
     refused && problem("error", "refused", `since ${refused} nothing is published, because another deployment published into the same namespace of Workers KV`, "Give each its own namespace; or, if the other one is gone, run `npx wrangler kv key delete :owner --binding VIEWS --remote`."),
     kv && kv.writes >= kv.budget && problem("error", "budget", `today's ${digits(kv.budget)} writes to Workers KV are used up; numbers that readers see stand still until midnight UTC`, "Raise PUBLISH_SECONDS; or, on the paid plan, KV_WRITES_PER_DAY."),
     behind > BEHIND && problem("error", "behind", `the oldest published number is ${duration(behind)} behind`, "Raise KV_WRITES_PER_DAY, as far as your plan allows."),
-    version !== VERSION && problem("warning", "version", `the Worker is of version ${version ?? "0.1"}, the command of ${VERSION}`, "Run `npm update && npm run deploy`."),
-    !hasToken && problem("warning", "token", "there is no owner's token, so there are no exports, imports and corrections", "Run `tally token`."),
-    isOpen && problem("warning", "origins", "pages of any site may count", "Set ALLOWED_ORIGINS in wrangler.toml to your site's address, and run `tally deploy`."),
+    version !== VERSION && problem("warning", "version", `the Worker has version ${version ?? "0.1"}, and this command ${VERSION}`, "Run `npm update && npm run deploy`."),
+    tokenFix && problem("warning", "token", "there is no owner's token, so there are no exports, imports and corrections", `${tokenFix}.`),
+    isOpen && problem("warning", "origins", "pages of any site may count", "Set ALLOWED_ORIGINS in wrangler.toml to your site's address, and run `npm run deploy`."),
     adopted?.left > 0 && problem("warning", "left", `${digits(adopted.left)} entries of Workers KV are not counts, and were left alone`, "Nothing needs to be done, unless they are yours."),
   ].filter(Boolean);
 }
@@ -77,7 +77,7 @@ function report({ url, version, views, posts, published, kv, problems }) {
   const age = published ? `published ${duration((Date.now() - Date.parse(published)) / 1000)} ago` : "nothing is published yet";
   const lines = [
     `${url} is up${version ? `, version ${version}` : ""}`,
-    `${digits(views)} views of ${digits(posts)} posts; ${age}`,
+    `${counted(views, "view")} of ${counted(posts, "post")}; ${age}`,
     ...(kv ? [`${digits(kv.writes)} of ${digits(kv.budget)} writes to Workers KV today`] : []),
     ...problems.flatMap(({ level, message, fix }) => [`${level === "error" ? "✗" : "!"} ${message}`, `  ${fix}`]),
   ];

@@ -5,7 +5,7 @@ import { existsSync, readFileSync, realpathSync, renameSync, rmSync, writeFileSy
 import { resolve } from "node:path";
 import { confirm } from "../ask.js";
 import { Cloudflare, setToken } from "../cloudflare.js";
-import { usage } from "../failure.js";
+import { say, usage } from "../failure.js";
 import { readConfig } from "../project.js";
 import { nameOf } from "./deploy.js";
 
@@ -14,12 +14,16 @@ const LOCAL_SECRETS = ".dev.vars";
 
 export async function token({ local, yes, ask }) {
   const config = readConfig();
-  if (local) return answer(setLocally());
+  if (local) {
+    const token = setLocally();
+    say(`this is the owner's token of \`npm start\`, which is in ${LOCAL_SECRETS} too. If it runs, start it again.`);
+    return answer(token);
+  }
   const worker = nameOf(config);
   const cloudflare = await Cloudflare.open(config, ask);
   if (!yes && (await cloudflare.hasSecret(worker, "ADMIN_TOKEN"))) {
-    if (!ask) throw usage("there is a token already; --yes replaces it, and the old one ends");
-    if (!(await confirm("There is a token already. Replace it? The old one ends."))) return { data: { token: null } };
+    if (!ask) throw usage("there is a token already; --yes replaces it, and the old one stops working");
+    if (!(await confirm("There is a token already. Replace it? The old one stops working."))) return { data: { token: null } };
   }
   return answer(await setToken(worker, cloudflare.env));
 }

@@ -12,7 +12,7 @@ const isTop = ({ posts }) => Array.isArray(posts) && posts.every(isPlace);
 const isPlace = (place) => typeof place?.post === "string" && isCount(place.views) && ["string", "undefined"].includes(typeof (place.title ?? undefined));
 
 function list(posts) {
-  if (!posts.length) return "Nothing was viewed yet.";
+  if (!posts.length) return "No post has been viewed yet.";
   const width = Math.max(...posts.map(({ views }) => digits(views).length));
   const line = ({ post, views, title }, place) => `${`${place + 1}`.padStart(2)}  ${digits(views).padStart(width)}  ${title ? `${title}  ${post}` : post}`;
   return posts.map(line).map(printable).join("\n");
