@@ -564,3 +564,43 @@ fn views_that_are_taken_over_do_not_wait() {
     listed.settle(3600);
     assert_eq!(listed.top("", Period::All), [("/old".to_owned(), 6)]);
 }
+
+/// Where the room for posts is full, one that waits takes none of it, whatever its page says.
+#[test]
+fn posts_that_wait_do_not_overfill_the_room() {
+    let mut books = books();
+    let mut taken = 0;
+    loop {
+        let id = format!("/{taken}{}", "x".repeat(490));
+        if judged(&mut books, &id, real("", "")).is_err() {
+            break;
+        }
+        taken += 1;
+        books.now += 60;
+        if taken % 200 == 0 {
+            books.save();
+        }
+    }
+    books.now += 60;
+    let id = format!("/new{}", "x".repeat(490));
+    assert_eq!(
+        judged(&mut books, &id, real("New", "/new")),
+        Err(Error::TooManyPosts)
+    );
+    assert_eq!(judged(&mut books, &id, DOWN), Ok(true));
+    assert_eq!(ping(&mut books, &id), Outcome::Counted(1));
+    assert_eq!(
+        judged(&mut books, &id, real("New", "/new")),
+        Err(Error::TooManyPosts)
+    );
+    assert!(standing(&mut books, &id).is_waiting());
+    assert_eq!(ping(&mut books, &id), Outcome::Counted(2), "none is lost");
+    // Of one that has its room the page may change, and one that is not real leaves.
+    let known = format!("/0{}", "x".repeat(490));
+    assert_eq!(
+        judged(&mut books, &known, real("Title", "/path")),
+        Ok(true)
+    );
+    assert_eq!(judged(&mut books, "/gone", DOWN), Ok(true));
+    assert_eq!(judged(&mut books, "/gone", GONE), Ok(false));
+}

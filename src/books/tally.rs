@@ -770,7 +770,9 @@ impl Tally {
         };
         let mut room = self.state.room;
         for (id, standing) in posts {
-            let before = self.pages.weight(rows, id)?.map_or(0, |weight| weight.room);
+            // One that waits has a room of its own.
+            let before = self.pages.weight(rows, id)?.filter(|weight| !weight.waits);
+            let before = before.map_or(0, |weight| weight.room);
             let more = Weight::of(id, 0, standing).room.saturating_sub(before);
             room = room.saturating_add(more);
             if more > 0 && room > most {
@@ -810,6 +812,11 @@ impl Tally {
     /// The room that the posts take, in bytes.
     pub(super) fn room(&self) -> u32 {
         self.state.room
+    }
+
+    /// Whether a post has changed that was not saved since.
+    pub fn is_unsaved(&self) -> bool {
+        self.journal.next() > self.saved
     }
 
     /// Publishes again, though nothing has changed.

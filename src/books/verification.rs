@@ -248,6 +248,9 @@ impl Tally {
         }
         if !is_known {
             self.add_new(rows, post, &standing, settings, now)?;
+        } else if is_real && !standing.is_waiting() {
+            // One that has waited needs room among the others.
+            self.admit(rows, [(post, &standing)], Asker::Anyone)?;
         }
         after.standing = standing;
         // The statistics tell how many wait.
