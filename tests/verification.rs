@@ -604,3 +604,26 @@ fn posts_that_wait_do_not_overfill_the_room() {
     assert_eq!(judged(&mut books, "/gone", DOWN), Ok(true));
     assert_eq!(judged(&mut books, "/gone", GONE), Ok(false));
 }
+
+/// Somebody has asked for a post that nobody asks for again, while the site was down.
+#[test]
+fn that_the_site_is_back_is_found_out_by_any_post() {
+    let mut books = books();
+    for id in ["/a", "/b"] {
+        assert_eq!(judged(&mut books, id, real("", id)), Ok(true));
+        ping(&mut books, id);
+    }
+    assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
+    assert_eq!(check(&mut books, "/a"), None, "it was just tried");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/a"), Some(Some(address("/a"))));
+    assert_eq!(check(&mut books, "/b"), None, "one is enough");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/b"), Some(Some(address("/b"))));
+    let before = standing(&mut books, "/b");
+    assert_eq!(judged(&mut books, "/b", GONE), Ok(true));
+    assert_eq!(books.tally.outage(), None);
+    assert_eq!(standing(&mut books, "/b"), before, "it is not quite back");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/a"), None);
+}

@@ -183,6 +183,7 @@ impl Tally {
     ) -> Result<bool, Error> {
         let is_it = |lease: &(PostId, String, Time)| lease.0 == *post && lease.1 == address;
         self.verifying.leases.retain(|lease| !is_it(lease));
+        let was_down = self.outage().is_some();
         self.note_outage(&verdict, now);
         let is_known = self.pages.knows(rows, post)?;
         let mut after = self.pages.post(rows, post)?;
@@ -198,8 +199,9 @@ impl Tally {
                 at: asked.filter(|at| at.len() <= MAX_ADDRESS_BYTES),
             },
             (Verdict::Unreachable(_), _) => return Ok(true),
-            // That may pass.
+            // That may pass, as what a site says that is not quite back.
             (Verdict::NotReal(NotReal::Unreadable(_)), _) if is_known => return Ok(true),
+            (Verdict::NotReal(_), Standing::Verified { .. }) if was_down => return Ok(true),
             (Verdict::NotReal(_), Standing::Waiting { at, since }) if *at == asked => {
                 match after.record.total {
                     0 | 1 => Standing::Open,
@@ -321,16 +323,24 @@ impl Tally {
         }
         let standing = &self.pages.changed(ping.post)?.standing;
         let waits = standing.is_waiting();
+        let outage = &mut self.state.guard.verified.outage;
+        let was_just_tried =
+            |outage: &Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
+        if outage.as_ref().is_some_and(was_just_tried) {
+            return None;
+        }
         let address = match standing {
-            Standing::Verified { checked, .. } if *checked > now.day().minus(DAYS) => return None,
-            Standing::Verified { path, .. } => lengthen(sites, path),
+            Standing::Verified { checked, path, .. } => {
+                if *checked > now.day().minus(DAYS) {
+                    // Any post tells whether the site can be read again, and one is enough.
+                    outage.as_mut()?.tried = now;
+                }
+                lengthen(sites, path)
+            }
             // Whoever sent another ping may have named a wrong page.
             Standing::Waiting { .. } | Standing::Open | Standing::Owner => None,
         };
-        let outage = self.state.guard.verified.outage;
-        let was_just_tried =
-            |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
-        if outage.is_some_and(was_just_tried) || !self.may_read(settings, now) {
+        if !self.may_read(settings, now) {
             return None;
         }
         // Each network has its own try at one that waits: nobody can take it from the others.
