@@ -627,3 +627,24 @@ fn that_the_site_is_back_is_found_out_by_any_post() {
     books.now += 301;
     assert_eq!(check(&mut books, "/a"), None);
 }
+
+/// The owner has given up on `SITE_URL`, as where a firewall keeps the Worker out.
+#[test]
+fn without_a_site_no_post_waits_any_longer() {
+    let mut books = books();
+    for id in ["/read", "/quiet"] {
+        assert_eq!(judged(&mut books, id, DOWN), Ok(true));
+        assert_eq!(ping(&mut books, id), Outcome::Counted(1));
+    }
+    books.settle(60);
+    books.settings.sites.clear();
+    books.crash();
+    assert_eq!(ping(&mut books, "/read"), Outcome::Counted(2));
+    books.settle(3600);
+    assert_eq!(books.top("", Period::All), [("/read".to_owned(), 2)]);
+    books.settle(DAY + 60);
+    let all = [("/read".to_owned(), 2), ("/quiet".to_owned(), 1)];
+    assert_eq!(books.top("", Period::All), all);
+    assert_eq!((books.export().len(), waiting(&books)), (2, 0));
+    assert_eq!(books.published().head.summary.site.total, 3);
+}

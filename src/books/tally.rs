@@ -538,11 +538,14 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
-        if !self.pages.knows(rows, ping.post)? {
-            if !settings.sites.is_empty() {
-                return Ok(Outcome::Unknown);
+        let weight = self.pages.weight(rows, ping.post)?;
+        match weight.filter(|weight| weight.is_known) {
+            None if !settings.sites.is_empty() => return Ok(Outcome::Unknown),
+            None => self.admit_new(rows, ping, settings, now)?,
+            Some(weight) if weight.waits && settings.sites.is_empty() => {
+                self.open(rows, ping.post, now)?;
             }
-            self.admit_new(rows, ping, settings, now)?;
+            Some(_) => {}
         }
         let event = Event::View {
             post: ping.post.clone(),

@@ -370,11 +370,31 @@ impl Tally {
         })
     }
 
-    /// Forgets posts that have waited too long, some pages at a time, once a day.
-    pub(super) fn forget_waiting(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
+    /// Has a post wait no longer, because no site is asked any more. All together, those that wait exceed the room of
+    /// posts by their own at most.
+    pub(super) fn open(
+        &mut self,
+        rows: &impl Rows,
+        post: &PostId,
+        now: Time,
+    ) -> Result<(), Error> {
+        let mut after = self.pages.post(rows, post)?;
+        after.standing = Standing::Open;
+        self.put(rows, post.clone(), after, now)
+    }
+
+    /// Forgets posts that have waited too long, some pages at a time, once a day; where no site is asked any more,
+    /// none waits on.
+    pub(super) fn forget_waiting(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
         if self.expiry(now).is_none_or(|due| due > now) {
             return Ok(());
         }
+        let opens = settings.sites.is_empty();
         let mut next = Some(self.verifying.cursor.unwrap_or_default());
         let mut late = Vec::new();
         for _ in 0..PAGES_PER_SWEEP {
@@ -382,7 +402,7 @@ impl Tally {
             let range = self.pages.lines(rows, place, &mut |id, line| {
                 if let Standing::Waiting { since, .. } =
                     crate::model::page::one(line)?.standing()?
-                    && since <= now.day().minus(DAYS)
+                    && (opens || since <= now.day().minus(DAYS))
                 {
                     late.push(PostId::parse(id.to_owned())?);
                 }
@@ -400,6 +420,10 @@ impl Tally {
             self.state.guard.verified.swept = now;
         }
         for post in late {
+            if opens {
+                self.open(rows, &post, now)?;
+                continue;
+            }
             let nothing = without_views(self.pages.post(rows, &post)?);
             self.put(rows, post, nothing, now)?;
         }
