@@ -5,7 +5,8 @@
 import { run, say } from "../tools/shell.mjs";
 
 const [times = "50", seed = String(Math.floor(Math.random() * 2 ** 32))] = process.argv.slice(2);
-const env = { FUZZ: times, SEED: seed, PROPTEST_RNG_SEED: seed };
+// Optimized, but with checks of overflow.
+const env = { FUZZ: times, SEED: seed, PROPTEST_RNG_SEED: seed, CARGO_PROFILE_DEV_OPT_LEVEL: "2", CARGO_PROFILE_TEST_OPT_LEVEL: "2" };
 
 say(`${times} times, seed ${seed}`);
 say(`again: npm run fuzz -- ${times} ${seed}`);

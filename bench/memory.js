@@ -8,4 +8,5 @@ WebAssembly.Instance = function (module, imports) {
   return instance;
 };
 
-export const memory = () => instance.exports.memory;
+/** By its kind: the build gives what is exported short names. */
+export const memory = () => Object.values(instance.exports).find((exported) => exported instanceof WebAssembly.Memory);

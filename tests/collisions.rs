@@ -5,8 +5,8 @@
 
 mod site;
 
-use site::{START, Site, at, post};
 use siphasher::sip::SipHasher13;
+use site::{START, Site, at, post};
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hasher;
 use tally::base::limits::HOUR_SECONDS as HOUR;
@@ -50,11 +50,17 @@ fn posts_that_would_all_be_in_one_page() {
     let rows = site.store.rows.borrow();
     let pages = rows.iter().filter(|(key, _)| key.starts_with("0:page:"));
     let lengths: Vec<_> = pages.map(|(_, row)| row.len()).collect();
-    assert!(lengths.iter().all(|length| *length <= 66 << 10), "{lengths:?}");
+    assert!(
+        lengths.iter().all(|length| *length <= 66 << 10),
+        "{lengths:?}"
+    );
     let bytes: usize = lengths.iter().sum();
     assert!(bytes > 3 * (64 << 10), "{bytes} would fit into few pages");
     // One for each bit that they share, beside those that hold them.
-    assert!(lengths.len() <= bytes / (16 << 10) + BITS as usize, "{lengths:?}");
+    assert!(
+        lengths.len() <= bytes / (16 << 10) + BITS as usize,
+        "{lengths:?}"
+    );
 }
 
 /// The slot of a post, and with it the owner, follows from its id alone, so that posts of one ledger can be chosen: it
@@ -63,9 +69,16 @@ fn posts_that_would_all_be_in_one_page() {
 fn posts_that_are_all_of_one_ledger() {
     let first = post("flood 0");
     let ids = (0..).map(|n: u32| post(format!("flood {n}")));
-    let chosen: Vec<_> = ids.filter(|id| slot(id) == slot(&first)).take(600).collect();
+    let chosen: Vec<_> = ids
+        .filter(|id| slot(id) == slot(&first))
+        .take(600)
+        .collect();
     let owners = Owners::among(4);
-    assert!(chosen.iter().all(|id| owners.of_post(id) == owners.of_post(&first)));
+    assert!(
+        chosen
+            .iter()
+            .all(|id| owners.of_post(id) == owners.of_post(&first))
+    );
     let mut site = Site::new(vec![]);
     site.settings.ledgers = 4;
     site.settings.new_posts = 500;
@@ -73,7 +86,8 @@ fn posts_that_are_all_of_one_ledger() {
     for (n, id) in (0_u32..).zip(&chosen) {
         let address = format!("10.{}.{}.7", n / 256, n % 256);
         let before = site.store.writes.get();
-        added += u32::from(site.try_ping(id.as_str(), None, Some(&address)) == Ok(Outcome::Counted(1)));
+        added +=
+            u32::from(site.try_ping(id.as_str(), None, Some(&address)) == Ok(Outcome::Counted(1)));
         site.save();
         let writes = site.store.writes.get() - before;
         assert!(writes <= 80, "{writes} rows");
@@ -117,9 +131,9 @@ fn an_address_cannot_be_chosen_to_pass_for_another() {
     let mut pairs = Vec::new();
     for n in 0..400_000 {
         let address = format!("2001:db8:{:x}:{:x}", n >> 16, n & 0xffff);
-        match known.insert(hash([0; 16], &address) as u32, address.clone()) {
-            Some(other) => pairs.push((other, address)),
-            None => {}
+        let hash = hash([0; 16], &address) as u32;
+        if let Some(other) = known.insert(hash, address.clone()) {
+            pairs.push((other, address));
         }
     }
     assert!(!pairs.is_empty());
@@ -127,7 +141,10 @@ fn an_address_cannot_be_chosen_to_pass_for_another() {
         let mut naive = Newcomers::new([0; 16]);
         assert_eq!((naive.asks(one, 1.0), naive.asks(other, 1.0)), (0, 2));
         let mut newcomers = Newcomers::new([7; 16]);
-        assert_eq!((newcomers.asks(one, 1.0), newcomers.asks(other, 1.0)), (0, 0));
+        assert_eq!(
+            (newcomers.asks(one, 1.0), newcomers.asks(other, 1.0)),
+            (0, 0)
+        );
     }
 }
 

@@ -416,7 +416,7 @@ fn many_posts_are_published_right_whatever_happens() {
                 }
             }
             if step % 100 == 99 {
-                site.tally.publish_again();
+                site.tally.publish_again(at(site.now));
                 site.save();
                 site.settle(2 * HOUR);
                 saved.clone_from(&model);

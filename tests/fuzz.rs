@@ -12,7 +12,9 @@ use proptest::prelude::*;
 use site::{START, Site, Store, at, post};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use tally::base::id::PostId;
 use tally::base::settings::Settings;
+use tally::base::site::Site as WebSite;
 use tally::books::health::failing;
 use tally::books::tally::{Ping, Tally};
 use tally::http::portable::{Format, count_body};
@@ -20,6 +22,9 @@ use tally::http::route::{Action, Route, Views};
 use tally::http::visit::{Signals, is_set, network};
 use tally::model::record::Record;
 use tally::published::slice::Slice;
+use tally::verify::address::{address, lengthen};
+use tally::verify::page::{MAX_ADDRESS_BYTES, Page};
+use tally::verify::verdict::{NotReal, Verdict, Why};
 
 fn cases(cases: u32) -> ProptestConfig {
     let times = std::env::var("FUZZ")
@@ -155,6 +160,37 @@ const FILE: &[&str] = &[
     "'",
 ];
 
+const PAGE: &[&str] = &[
+    "/",
+    "/a/",
+    "a",
+    "142",
+    "https://blog.example",
+    "https://www.blog.example/folder/",
+    "https://else.example/",
+    "views.js",
+    "/views.js",
+    "index.html",
+    "..",
+    "%2e",
+    "%C3%A9",
+    "é",
+    "?",
+    "#",
+    "*",
+    " ",
+    "&",
+    "&amp;",
+    "&#0;",
+    "&#x202e;",
+    "&eacute;",
+    "\n",
+    "true",
+    "false",
+    "noindex",
+    "A title of a post that goes on and on, as titles do where somebody wants to be found for every word that there is in it",
+];
+
 proptest! {
     #![proptest_config(cases(5000))]
 
@@ -203,12 +239,45 @@ proptest! {
     }
 
     #[test]
+    fn pages(texts in prop::collection::vec(text(PAGE), 6), post in text(PAGE), at in text(PAGE), has_hash: bool) {
+        let sites: Vec<_> = ["https://blog.example", "https://www.blog.example/folder"].iter().filter_map(|site| WebSite::parse(site)).collect();
+        let Ok(post) = PostId::parse(post) else { return Ok(()) };
+        let address = address(&sites, &post, Some(&at), None);
+        if let Some(address) = &address {
+            prop_assert!(sites.iter().any(|site| address.starts_with(site.origin())), "{address}");
+        }
+        let resolve = |text: &str, base: &str| Some(match text.contains("://") {
+            true => text.to_owned(),
+            false => format!("{base}{text}"),
+        });
+        let own = address.unwrap_or_else(|| "https://blog.example/a/".to_owned());
+        let fields = [own.as_str(), "200", "false", "false", "text/html"].map(str::to_owned);
+        let (head, post_of_tag) = texts.split_at(5);
+        let tag = ["/views.js", &post_of_tag[0], "", "", if has_hash { "true" } else { "false" }, "false"].map(str::to_owned);
+        let page = Page::read(fields.into_iter().chain(head.to_vec()).chain(tag)).expect("all fields");
+        if let Verdict::Real { title, path } = page.judge(&sites, &post, &resolve) {
+            prop_assert!(title.len() <= 200 && path.len() <= MAX_ADDRESS_BYTES, "{title} {path}");
+            prop_assert!(!title.contains(|c: char| c.is_control()), "{title:?}");
+            prop_assert!(path.is_empty() || lengthen(&sites, &path).is_some(), "{path}");
+        }
+    }
+
+    #[test]
     fn slices(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = Slice::read(&bytes);
     }
 }
 
-/// The rows of a ledger with posts of two pages, marks, lists and a journal.
+const DOWN: Verdict = Verdict::Unreachable(Why::Timeout);
+
+fn real() -> Verdict {
+    Verdict::Real {
+        title: "Title".to_owned(),
+        path: "/path/".to_owned(),
+    }
+}
+
+/// The rows of a ledger with posts of two pages, some of them verified and some waiting, marks, lists and a journal.
 static ROWS: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
     let mut site = Site::new(vec![]);
     site.settings.lists = vec!["1".to_owned()];
@@ -222,6 +291,14 @@ static ROWS: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
     site.settle(600);
     for n in 0..40 {
         site.ping(n, Some(&format!("id {n}")), Some("192.0.2.1"));
+        site.save();
+    }
+    site.settings.sites = WebSite::parse("https://blog.example").into_iter().collect();
+    for (n, verdict) in (0..20).flat_map(|n| [(n, real()), (100 + n, DOWN)]) {
+        let (post, address) = (post(format!("/{n}")), format!("https://blog.example/{n}"));
+        let (tally, settings, now) = (&mut site.tally, &site.settings, at(site.now));
+        let judged = tally.judged(&site.store, &post, &address, verdict, settings, now);
+        assert_eq!(judged, Ok(true));
         site.save();
     }
     site.store.rows.take()
@@ -247,9 +324,10 @@ fn damage() -> impl Strategy<Value = (prop::sample::Index, prop::sample::Index, 
 }
 
 /// All that a ledger is asked, over rows that may be anything.
-fn live(store: &Store) -> Result<(), tally::base::error::Error> {
+fn live(store: &Store, sites: &[WebSite]) -> Result<(), tally::base::error::Error> {
     let settings = Settings {
         lists: vec!["1".to_owned()],
+        sites: sites.to_vec(),
         ..Settings::default()
     };
     let mut key = 0;
@@ -271,6 +349,24 @@ fn live(store: &Store) -> Result<(), tally::base::error::Error> {
             };
             tally.ping(store, ping, &settings, now, random)?;
             tally.views(store, &post)?;
+        }
+        for id in ["/1", "/101", "0", "/new"] {
+            let (post, address) = (post(id), format!("https://blog.example/{step}"));
+            let ping = Ping {
+                post: &post,
+                id: None,
+                visitor: None,
+                network: Some(step),
+            };
+            tally.ping(store, ping, &settings, now, random)?;
+            tally.check(ping, &settings, now);
+            if sites.is_empty() {
+                continue;
+            }
+            tally.claim(store, &post, &address, Some(step), &settings, now)?;
+            for verdict in [DOWN, Verdict::NotReal(NotReal::NoTag), real()] {
+                tally.judged(store, &post, &address, verdict, &settings, now)?;
+            }
         }
         tally.arm(now, &settings);
         if tally.begin(store, now, &settings)?.is_some() {
@@ -314,15 +410,22 @@ proptest! {
             let end = (begin + out).min(row.len());
             row.splice(begin..end, bytes);
         }
-        store.rows.replace(rows);
         // What cannot be read is an error.
-        let _ = live(&store);
+        for sites in [&[][..], &WebSite::parse("https://blog.example").into_iter().collect::<Vec<_>>()] {
+            store.rows.replace(rows.clone());
+            let _ = live(&store, sites);
+        }
     }
 }
 
 #[test]
 fn rows_without_damage_are_no_error() {
     let store = Store::default();
-    store.rows.replace(ROWS.clone());
-    assert_eq!(live(&store), Ok(()));
+    for sites in [
+        vec![],
+        WebSite::parse("https://blog.example").into_iter().collect(),
+    ] {
+        store.rows.replace(ROWS.clone());
+        assert_eq!(live(&store, &sites), Ok(()));
+    }
 }

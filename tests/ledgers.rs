@@ -481,7 +481,7 @@ impl Cluster {
         let (now, settings) = (at(self.now), self.settings.clone());
         let begun = {
             let Node { store, tally } = self.node(0);
-            tally.publish_again();
+            tally.publish_again(now);
             tally.begin(store, now, &settings).expect("pages")
         };
         let Some(begun) = begun else { return };

@@ -19,7 +19,9 @@ const MIB: usize = 1 << 20;
 /// The most bytes that this process has had, where the system tells.
 fn peak() -> Option<usize> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let peak = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kilobytes: usize = peak.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes << 10)
 }
@@ -90,6 +92,6 @@ fn titles_have_a_bound_in_storage_and_in_memory() {
         // More than the ledger takes: all of the process, and what was freed and not given back.
         let peak = (peak - elsewhere(&books)) / MIB;
         println!("{named} titles, {peak} MiB");
-        assert!(peak < 90, "{peak} MiB");
+        assert!(peak < 70, "{peak} MiB");
     }
 }

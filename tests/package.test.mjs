@@ -163,32 +163,34 @@ describe("a folder of the package", { timeout: 300_000 }, () => {
     });
   });
 
-  test("reads what is stored as the version before stored it", async () => {
-    // A row of storage or a key of Workers KV in each line, in hexadecimal digits. tests/pinned.rs says what is in them.
-    const lines = readFileSync(join(ROOT, "tests/pinned-2.txt"), "utf8").trim().split("\n").map((line) => line.split(/ (?=[0-9a-f]*$)/));
-    const state = temporaryFolder();
-    const project = temporaryFolder();
-    cpSync(join(ROOT, "tests/stored-rows.js"), join(project, "stored-rows.js"));
-    const { name, compatibility_date, durable_objects, migrations, kv_namespaces } = parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
-    writeFileSync(join(project, "wrangler.json"), JSON.stringify({ name, main: "stored-rows.js", compatibility_date, durable_objects, migrations, kv_namespaces }));
-    const wrangler = join(folder, "node_modules/.bin/wrangler");
-    await serving(wrangler, ["dev", "--persist-to", state], project, async (url) => {
-      const { status, body } = await request(url, "/", { method: "POST", body: JSON.stringify(lines) });
-      assert.equal(status, 200, body);
-    });
+  // A row of storage or a key of Workers KV in each line, in hexadecimal digits. tests/pinned.rs says what is in them.
+  for (const older of readdirSync(join(ROOT, "tests")).filter((file) => /^pinned-\d+\.txt$/.test(file))) {
+    test(`reads what is stored as an older version stored it (${older})`, async () => {
+      const lines = readFileSync(join(ROOT, "tests", older), "utf8").trim().split("\n").map((line) => line.split(/ (?=[0-9a-f]*$)/));
+      const state = temporaryFolder();
+      const project = temporaryFolder();
+      cpSync(join(ROOT, "tests/stored-rows.js"), join(project, "stored-rows.js"));
+      const { name, compatibility_date, durable_objects, migrations, kv_namespaces } = parse(readFileSync(join(folder, "wrangler.toml"), "utf8"));
+      writeFileSync(join(project, "wrangler.json"), JSON.stringify({ name, main: "stored-rows.js", compatibility_date, durable_objects, migrations, kv_namespaces }));
+      const wrangler = join(folder, "node_modules/.bin/wrangler");
+      await serving(wrangler, ["dev", "--persist-to", state], project, async (url) => {
+        const { status, body } = await request(url, "/", { method: "POST", body: JSON.stringify(lines) });
+        assert.equal(status, 200, body);
+      });
 
-    const { stdout: token } = await succeeds("npx", ["tally", "token", "--local"], folder);
-    await started(folder, async (url) => {
-      // At first as it was published, then as it was counted.
-      assert.deepEqual((await read({ url }, "/views?post=142&post=143")).views, { 142: 300, 143: 5 });
-      const { stdout } = await succeeds("npx", ["tally", "export", "--url", url], folder, { ADMIN_TOKEN: token });
-      const views = Object.fromEntries(JSON.parse(stdout).posts.map(({ post, views }) => [post, views]));
-      assert.deepEqual(views, { 142: 300, 143: 5, 144: 6, "/posts/é": 3, imported: 2, "post-0": 100, "post-1": 100, "post-2": 100, "post-3": 100, "post-4": 100 });
-      await request(url, "/views/142", { method: "POST", headers: { Origin: site } });
-      const { posts } = await until(() => read({ url }, "/top"), ({ posts }) => posts[0]?.views === 301 && posts.length === 10);
-      assert.equal(posts.length, 10);
-    }, "--persist-to", state);
-  });
+      const { stdout: token } = await succeeds("npx", ["tally", "token", "--local"], folder);
+      await started(folder, async (url) => {
+        // At first as it was published, then as it was counted.
+        assert.deepEqual((await read({ url }, "/views?post=142&post=143")).views, { 142: 300, 143: 5 });
+        const { stdout } = await succeeds("npx", ["tally", "export", "--url", url], folder, { ADMIN_TOKEN: token });
+        const views = Object.fromEntries(JSON.parse(stdout).posts.map(({ post, views }) => [post, views]));
+        assert.deepEqual(views, { 142: 300, 143: 5, 144: 6, "/posts/é": 3, imported: 2, "post-0": 100, "post-1": 100, "post-2": 100, "post-3": 100, "post-4": 100 });
+        await request(url, "/views/142", { method: "POST", headers: { Origin: site } });
+        const { posts } = await until(() => read({ url }, "/top"), ({ posts }) => posts[0]?.views === 301 && posts.length === 10);
+        assert.equal(posts.length, 10);
+      }, "--persist-to", state);
+    });
+  }
 
   test("may be in a folder whose name is no word", async () => {
     const name = "Bob's blog & more";

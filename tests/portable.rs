@@ -8,7 +8,7 @@ use tally::base::error::Error;
 use tally::base::id::PostId;
 use tally::base::limits::{MAX_COUNT as MAX, MAX_IMPORT_POSTS};
 use tally::base::time::{DAY, Time};
-use tally::http::portable::{Format, count_body};
+use tally::http::portable::{Format, Refused, count_body};
 use tally::model::record::Record;
 
 const ALL: [Format; 3] = [Format::Json, Format::Ndjson, Format::Csv];
@@ -33,12 +33,16 @@ fn totals(posts: &[(&str, u64)]) -> Records {
         .collect()
 }
 
+fn refused(error: Error, line: u32) -> Result<Records, Refused> {
+    Err(Refused { error, line })
+}
+
 /// A text as an import without a format takes it.
-fn read(text: &str) -> Result<Records, Error> {
+fn read(text: &str) -> Result<Records, Refused> {
     read_as(Format::of(text), text)
 }
 
-fn read_as(format: Format, text: &str) -> Result<Records, Error> {
+fn read_as(format: Format, text: &str) -> Result<Records, Refused> {
     format.read(text, Time::from_seconds(u32::MAX))
 }
 
@@ -170,12 +174,12 @@ fn times_in_the_future_are_told_by_their_line() {
     for (format, line) in [(Format::Json, 5), (Format::Ndjson, 4), (Format::Csv, 5)] {
         let text = write(format, &records);
         let read = |latest| format.read(&text, Time::from_seconds(latest));
-        assert_eq!(read(latest), Err(Error::FutureTime(line)), "{text}");
+        assert_eq!(read(latest), refused(Error::FutureTime, line), "{text}");
         assert_eq!(read(late), Ok(records.clone()));
     }
     let of_a_day = r#"{"posts":[{"post":"a","views":1,"days":{"2062-01-01":1}}]}"#;
-    let refused = Format::Json.read(of_a_day, Time::from_seconds(late));
-    assert_eq!(refused, Err(Error::FutureTime(1)));
+    let told = Format::Json.read(of_a_day, Time::from_seconds(late));
+    assert_eq!(told, refused(Error::FutureTime, 1));
 }
 
 /// Some editors begin every file with it.
@@ -200,7 +204,7 @@ fn doubled_posts_come_doubled() {
 
 #[test]
 fn what_is_no_line_is_told_by_its_number() {
-    let bad = |line| Err(Error::InvalidImport(line));
+    let bad = |line| refused(Error::InvalidImport, line);
     for (line, text) in [
         (1, "142\n"),
         (1, "142,x\n143,1\n"),
@@ -261,8 +265,7 @@ fn lines_of_csv_are_counted_as_editors_do() {
         (4, "142,1\n\n\n143,x\n"),
         (3, "142,1\r\n\r\n143,x\r\n"),
     ] {
-        let refused = Err(Error::InvalidImport(line));
-        assert_eq!(read(text), refused, "{text:?}");
+        assert_eq!(read(text), refused(Error::InvalidImport, line), "{text:?}");
     }
 }
 
@@ -270,7 +273,7 @@ fn lines_of_csv_are_counted_as_editors_do() {
 fn a_list_is_no_count_and_no_post() {
     assert_eq!(count_body("[1]"), Err(Error::InvalidCount));
     for text in ["{\"a\":1,\n\"b\":[]}", "{\"a\":1,\n\"b\":[7]}"] {
-        assert_eq!(read(text), Err(Error::InvalidImport(2)), "{text:?}");
+        assert_eq!(read(text), refused(Error::InvalidImport, 2), "{text:?}");
     }
 }
 
@@ -285,7 +288,11 @@ fn one_format_is_not_another() {
         (Format::Json, Format::Ndjson),
     ] {
         let text = write(written, &records);
-        assert_eq!(read_as(read, &text), Err(Error::InvalidImport(1)), "{text}");
+        assert_eq!(
+            read_as(read, &text),
+            refused(Error::InvalidImport, 1),
+            "{text}"
+        );
     }
 }
 
@@ -379,7 +386,7 @@ proptest! {
             line.insert(place, 'x');
             let text = lines.join("\n");
             let number = (n + before + 1) as u32;
-            prop_assert_eq!(read_as(format, &text), Err(Error::InvalidImport(number)), "{}", text);
+            prop_assert_eq!(read_as(format, &text), refused(Error::InvalidImport, number), "{}", text);
         }
     }
 
@@ -420,6 +427,7 @@ fn an_import_has_a_bound_in_posts() {
         let read = |posts| format.read(&text(posts), Time::from_seconds(0));
         let most = read(MAX_IMPORT_POSTS).expect("as many as may be");
         assert_eq!(most.len(), MAX_IMPORT_POSTS);
-        assert_eq!(read(MAX_IMPORT_POSTS + 1), Err(Error::TooManyInImport));
+        let refused = read(MAX_IMPORT_POSTS + 1).expect_err("one too many");
+        assert_eq!(refused.error, Error::TooManyInImport);
     }
 }

@@ -589,7 +589,7 @@ fn a_ledger_without_storage_is_restored_from_what_was_published() {
         );
         restore(&mut site, &before);
         assert_eq!(site.export(), before.export());
-        site.tally.publish_again();
+        site.tally.publish_again(at(site.now));
         site.settle(600);
         for period in Period::EACH {
             assert_eq!(site.top("", period), before.top("", period));
@@ -708,7 +708,7 @@ fn parts_that_cannot_be_read_are_left_and_counted() {
     let unread = (0..5000).filter(|n| !missing(n) && site.views(long(*n)) == 0);
     assert_eq!(unread.count(), 1, "the last post of the damaged part");
     assert!(lost.iter().all(|n| site.views(long(*n)) == 0));
-    site.tally.publish_again();
+    site.tally.publish_again(at(site.now));
     site.kv.clone_from(&before.kv);
     site.settle(2 * HOUR);
     let adopted = site.published().head.summary.adopted.expect("an end");
@@ -755,6 +755,26 @@ fn counts_that_are_taken_over_go_on() {
     let summary = site.published().head.summary;
     assert_eq!((summary.site.total, summary.posts), (44, 3));
     assert_eq!(summary.adopted, Some(Adopted { posts: 2, left: 1 }));
+}
+
+/// Readers who find nothing published are told that nothing was counted only where that is so.
+#[test]
+fn nothing_published_means_nothing_counted_at_first() {
+    let again = |site: &mut Site| site.tally.publish_again(at(site.now));
+    let mut site = Site::unadopted();
+    assert!(!again(&mut site), "nobody knows what is in Workers KV");
+    site.tally.found_no_head();
+    assert!(!again(&mut site));
+    site.adopt(vec![(post("words"), Found::Other)], 3);
+    assert!(again(&mut site), "no counts are");
+    site.ping("a", None, None);
+    site.publish_due();
+    site.now += 119;
+    assert!(again(&mut site), "Workers KV may not show it yet");
+    site.now += 1;
+    assert!(!again(&mut site), "what was published is lost");
+    let mut site = Site::new(vec![(post("a"), Found::Count(7))]);
+    assert!(!again(&mut site), "a count was taken over");
 }
 
 /// An entry that Tally did not write is asked for before it would be overwritten.

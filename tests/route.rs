@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tally::base::count::Amount;
-use tally::base::error::{ALLOW, Error};
+use tally::base::error::{Allow, Error};
 use tally::base::id::CounterName;
 use tally::base::limits::MAX_NAME_BYTES;
 use tally::http::route::{Action, Route};
@@ -165,6 +165,7 @@ fn amounts() {
 
 #[test]
 fn methods() {
+    assert_eq!(Allow::Counter.methods(), "GET, HEAD, POST");
     let url = "http://localhost/increment?name=A";
     assert_eq!(Route::parse("POST", url), get("/increment?name=A"));
     assert_eq!(Route::parse("HEAD", url), counter("A", Action::Head));
@@ -175,7 +176,7 @@ fn methods() {
     for method in ["PUT", "DELETE", "OPTIONS", "PATCH", "get", ""] {
         assert_eq!(
             Route::parse(method, url),
-            Err(Error::MethodNotAllowed(ALLOW)),
+            Err(Error::MethodNotAllowed(Allow::Counter)),
             "{method}"
         );
     }
@@ -192,7 +193,7 @@ fn an_object_needs_no_name() {
     );
     assert_eq!(
         Action::parse("PUT", url),
-        Err(Error::MethodNotAllowed(ALLOW))
+        Err(Error::MethodNotAllowed(Allow::Counter))
     );
 }
 

@@ -211,7 +211,7 @@ fn apply(op: Op, site: &mut Site, model: &mut Model, saved: &mut Model) {
 fn check_published(site: &mut Site, model: &Model, adopted: u64) {
     site.settings.publish = 1;
     site.settings.writes = u32::MAX;
-    site.tally.publish_again();
+    site.tally.publish_again(at(site.now));
     let entries = site.publish_due().expect("something to publish");
     let summary = site.published().head.summary;
     let total: u64 = model.posts.values().map(|record| record.total).sum();

@@ -260,13 +260,24 @@ fn whoever_names_a_wrong_page_cannot_keep_a_post_waiting() {
     let liar = Some(1);
     assert_eq!(check_of(&mut books, "142", liar), own_page);
     assert_eq!(judged_at(&mut books, "/wrong", GONE), Ok(true));
-    assert_eq!(ping(&mut books, "142"), Outcome::Counted(10), "none is lost");
+    assert_eq!(
+        ping(&mut books, "142"),
+        Outcome::Counted(10),
+        "none is lost"
+    );
     for _ in 0..3 {
-        assert_eq!(check_of(&mut books, "142", liar), None, "one try in five minutes");
+        assert_eq!(
+            check_of(&mut books, "142", liar),
+            None,
+            "one try in five minutes"
+        );
         assert_eq!(judged_at(&mut books, "/wrong", GONE), Ok(true));
     }
     assert_eq!(check_of(&mut books, "142", Some(2)), own_page);
-    assert_eq!(judged_at(&mut books, "/hello", real("Hello", "/hello")), Ok(true));
+    assert_eq!(
+        judged_at(&mut books, "/hello", real("Hello", "/hello")),
+        Ok(true)
+    );
     books.settle(60);
     assert_eq!(books.top("", Period::All), [("142".to_owned(), 10)]);
     assert_eq!(check_of(&mut books, "142", Some(3)), None);
@@ -597,10 +608,7 @@ fn posts_that_wait_do_not_overfill_the_room() {
     assert_eq!(ping(&mut books, &id), Outcome::Counted(2), "none is lost");
     // Of one that has its room the page may change, and one that is not real leaves.
     let known = format!("/0{}", "x".repeat(490));
-    assert_eq!(
-        judged(&mut books, &known, real("Title", "/path")),
-        Ok(true)
-    );
+    assert_eq!(judged(&mut books, &known, real("Title", "/path")), Ok(true));
     assert_eq!(judged(&mut books, "/gone", DOWN), Ok(true));
     assert_eq!(judged(&mut books, "/gone", GONE), Ok(false));
 }

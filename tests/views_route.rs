@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used)]
 
 use proptest::prelude::*;
-use tally::base::error::Error;
+use tally::base::error::{Allow, Error};
 use tally::base::id::{PingId, PostId};
 use tally::base::limits::{MAX_ID_BYTES, MAX_POST_BYTES};
 use tally::http::badge::Badge;
@@ -465,20 +465,19 @@ fn many_posts_are_deleted_by_a_filter() {
 
 #[test]
 fn other_methods_are_told_which_there_are() {
-    let reads = "GET, HEAD, OPTIONS";
-    let all = "GET, HEAD, POST, PUT, DELETE, OPTIONS";
+    let (reads, all) = (Allow::Read, Allow::Post);
+    assert_eq!(reads.methods(), "GET, HEAD, OPTIONS");
+    assert_eq!(all.methods(), "GET, HEAD, POST, PUT, DELETE, OPTIONS");
+    assert_eq!(Allow::Posts.methods(), "GET, HEAD, DELETE, OPTIONS");
+    assert_eq!(Allow::Write.methods(), "POST, OPTIONS");
     for (methods, path, allow) in [
-        (
-            ["POST", "PUT", "PATCH"],
-            "/views",
-            "GET, HEAD, DELETE, OPTIONS",
-        ),
+        (["POST", "PUT", "PATCH"], "/views", Allow::Posts),
         (["POST", "PUT", "PATCH"], "/top", reads),
         (["POST", "PUT", "get"], "/history", reads),
         (["POST", "DELETE", ""], "/stats", reads),
         (["POST", "PUT", "DELETE"], "/export", reads),
         (["POST", "PUT", "DELETE"], "/badge/142.svg", reads),
-        (["GET", "HEAD", "PUT"], "/import", "POST, OPTIONS"),
+        (["GET", "HEAD", "PUT"], "/import", Allow::Write),
         (["PATCH", "TRACE", "get"], "/views/142", all),
     ] {
         for method in methods {

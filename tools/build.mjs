@@ -9,7 +9,8 @@ import { createHash } from "node:crypto";
 import { cpSync, existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
-import { PUBLIC, ROOT, TOOLS, WASM_TARGET, fail, run, say } from "./shell.mjs";
+import { nameByOrder } from "./order.mjs";
+import { PUBLIC, ROOT, TOOLS, WASM_TARGET, digestOf, fail, output, run, say } from "./shell.mjs";
 
 /** Which version is deployed, as `tally status` asks. */
 const VERSION_FILE = "version.json";
@@ -25,6 +26,9 @@ const FEATURES = [
   "reference-types", "sign-ext",
 ].map((feature) => `--enable-${feature}`);
 
+/** What wasm-bindgen calls the module of the functions that its script has for the Wasm. */
+const OWN_IMPORTS = "./tally_bg.js";
+
 /** The scripts that blogs' pages load, each of which loads its rest. */
 const PAGES = ["views.js", "top.js"];
 
@@ -37,8 +41,8 @@ const stamp = join(out, ".made-of");
 
 say("compiling");
 cargo();
-const compiled = join(ROOT, "target", WASM_TARGET, "release/tally.wasm");
-const digest = createHash("sha256").update(readFileSync(compiled)).digest("hex");
+const compiled = join("target", WASM_TARGET, "release/tally.wasm");
+const digest = digestOf([compiled, "tools/build.mjs", "tools/order.mjs", "package-lock.json"]);
 if (existsSync(stamp) && readFileSync(stamp, "utf8") === digest) {
   say("nothing has changed");
 } else {
@@ -105,6 +109,28 @@ function withoutClass(text, name) {
 
 function wasmOpt() {
   run("wasm-opt", [wasm, "-o", wasm, "-Oz", "--converge", ...FEATURES]);
+  nameByOrder(wasm);
+  const passes = ["--reorder-functions-by-name", "--minify-imports-and-exports-and-modules"];
+  const levels = ["--optimize-level=2", "--shrink-level=2"];
+  const names = output("wasm-opt", [wasm, "-o", wasm, ...levels, ...passes, ...FEATURES]);
+  if (names === undefined) fail("wasm-opt does not put the functions in order");
+  shorten(JSON.parse(names));
+}
+
+/** Has the script call by their short names what the module exports and imports, the latter of one object. */
+function shorten({ imports, exports }) {
+  const shortOf = new Map(exports);
+  const nameOf = (name) => shortOf.get(name) ?? fail(`the module does not export ${name}`);
+  let text = readFileSync(script, "utf8").replace(/\bwasm\.(\w+)/g, (_, name) => `wasm.${nameOf(name)}`);
+  const objects = new Map(Array.from(text.matchAll(/^ +"([^"]+)": (import\d+),$/gm), ([, module, object]) => [module, object]));
+  const others = [];
+  for (const [module, name, short] of imports) {
+    if (module === OWN_IMPORTS) text = text.replace(new RegExp(`^ +${name}: `, "m"), `${short}: `);
+    else others.push(`${short}: ${objects.get(module)}.${name}`);
+  }
+  const own = objects.get(OWN_IMPORTS);
+  text = text.replace(/return \{\s+__proto__: null,\s+"[^}]+\}/, `return { a: { ...${own}, ${others.join(", ")} } }`);
+  writeFileSync(script, text);
 }
 
 /**

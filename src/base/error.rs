@@ -4,18 +4,21 @@
 //! to the log.
 
 use crate::base::limits::{
-    DAYS, MAX_COUNT, MAX_ID_BYTES, MAX_IMPORT_POSTS, MAX_LABEL, MAX_LIMIT, MAX_NAME_BYTES,
-    MAX_POST_BYTES, MAX_POSTS,
+    DAYS, MAX_COUNT, MAX_COUNT_BYTES, MAX_ID_BYTES, MAX_IMPORT_BYTES, MAX_IMPORT_POSTS, MAX_LABEL,
+    MAX_LIMIT, MAX_NAME_BYTES, MAX_POST_BYTES, MAX_POSTS,
 };
 
 /// A request that was refused or could not be served. Nothing was counted, except where
 /// [`Error::Unavailable`] says that this is unknown.
+///
+/// Its variants hold no data, because nearly every function may return one: a byte is returned as a number,
+/// and not through memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// No such path.
     NotFound,
     /// A method other than those that are listed.
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(Allow),
     /// A counter name of more than [`MAX_NAME_BYTES`] bytes.
     NameTooLong,
     /// An amount that is not an integer of at most [`MAX_COUNT`] either way.
@@ -68,14 +71,16 @@ pub enum Error {
     InvalidFilter,
     /// A body that is not a count.
     InvalidCount,
-    /// A body of more bytes than these.
-    BodyTooLarge(usize),
+    /// A count of more than [`MAX_COUNT_BYTES`] bytes.
+    CountTooLarge,
+    /// An import of more than [`MAX_IMPORT_BYTES`] bytes.
+    ImportTooLarge,
     /// An import of more than [`MAX_IMPORT_POSTS`] posts.
     TooManyInImport,
-    /// An import that cannot be read, and the line where that shows.
-    InvalidImport(u32),
-    /// An import with a time more than a day ahead, and the line where it stands.
-    FutureTime(u32),
+    /// An import that cannot be read.
+    InvalidImport,
+    /// An import with a time more than a day ahead.
+    FutureTime,
     /// A prefix that has no top list.
     UnknownList,
     /// Nothing was published yet that could be read, or Workers KV does not answer.
@@ -90,8 +95,33 @@ pub enum Error {
     Unavailable,
 }
 
-/// The methods that a counter answers, as the `Allow` header lists them.
-pub const ALLOW: &str = "GET, HEAD, POST";
+/// The methods that a path answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Allow {
+    /// Of a counter.
+    Counter,
+    /// Of a post.
+    Post,
+    /// Of all posts.
+    Posts,
+    /// Of what can only be read.
+    Read,
+    /// Of what only the owner can do.
+    Write,
+}
+
+impl Allow {
+    /// As the `Allow` header lists them.
+    pub fn methods(self) -> &'static str {
+        match self {
+            Allow::Counter => "GET, HEAD, POST",
+            Allow::Post => "GET, HEAD, POST, PUT, DELETE, OPTIONS",
+            Allow::Posts => "GET, HEAD, DELETE, OPTIONS",
+            Allow::Read => "GET, HEAD, OPTIONS",
+            Allow::Write => "POST, OPTIONS",
+        }
+    }
+}
 
 impl Error {
     /// The HTTP status.
@@ -124,7 +154,9 @@ impl Error {
             Error::InvalidId => (400, "invalid_id"),
             Error::ForeignOrigin => (403, "origin"),
             Error::TooManyPings => (429, "flood"),
-            Error::PingTooLarge | Error::BodyTooLarge(_) => (413, "body_too_large"),
+            Error::PingTooLarge | Error::CountTooLarge | Error::ImportTooLarge => {
+                (413, "body_too_large")
+            }
             Error::TooManyNewPosts | Error::TooManyAtOnce => (429, "new_posts"),
             Error::TooManyPosts => (409, "too_many_posts"),
             Error::CountingOff => (405, "counting_off"),
@@ -134,8 +166,8 @@ impl Error {
             Error::InvalidFilter => (400, "invalid_filter"),
             Error::InvalidCount => (400, "invalid_count"),
             Error::TooManyInImport => (413, "too_many_in_import"),
-            Error::InvalidImport(_) => (400, "invalid_import"),
-            Error::FutureTime(_) => (400, "future_time"),
+            Error::InvalidImport => (400, "invalid_import"),
+            Error::FutureTime => (400, "future_time"),
             Error::UnknownList => (400, "unknown_list"),
             Error::Unpublished => (503, "unpublished"),
             Error::Adopting => (503, "adopting"),
@@ -151,7 +183,9 @@ impl std::fmt::Display for Error {
     fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
         match self {
             Error::NotFound => f.write_str("Not found"),
-            Error::MethodNotAllowed(allow) => write!(f, "Method not allowed; use one of {allow}"),
+            Error::MethodNotAllowed(allow) => {
+                write!(f, "Method not allowed; use one of {}", allow.methods())
+            }
             Error::NameTooLong => write!(f, "A name has at most {MAX_NAME_BYTES} bytes"),
             Error::InvalidAmount => {
                 write!(
@@ -210,18 +244,17 @@ impl std::fmt::Display for Error {
                 f,
                 r#"The body is a count, an integer from 0 to {MAX_COUNT}, or {{"views":count}}"#
             ),
-            Error::BodyTooLarge(most) => write!(f, "This body may have at most {most} bytes"),
+            Error::CountTooLarge => write!(f, "This body may have at most {MAX_COUNT_BYTES} bytes"),
+            Error::ImportTooLarge => write!(f, "This body may have at most {MAX_IMPORT_BYTES} bytes"),
             Error::TooManyInImport => write!(
                 f,
                 "An import has at most {MAX_IMPORT_POSTS} posts; `tally import` sends more in parts"
             ),
-            Error::InvalidImport(line) => write!(
-                f,
-                "Line {line} is not a post with its views; nothing was imported"
-            ),
-            Error::FutureTime(line) => write!(
-                f,
-                "Line {line} has views of a time that is more than a day ahead; nothing was imported"
+            Error::InvalidImport => {
+                f.write_str("A line is not a post with its views; nothing was imported")
+            }
+            Error::FutureTime => f.write_str(
+                "A line has views of a time that is more than a day ahead; nothing was imported",
             ),
             Error::UnknownList => f.write_str("`LISTS` names no such prefix"),
             Error::Unpublished => f.write_str("The published counts cannot be read at the moment"),

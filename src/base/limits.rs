@@ -15,6 +15,10 @@ pub const MAX_POSTS: usize = 100;
 /// The most posts in one import, for the memory and the CPU time of the ledger: the shortest take ten
 /// bytes of the body and some hundred of memory.
 pub const MAX_IMPORT_POSTS: usize = 20_000;
+/// The most bytes of an import.
+pub const MAX_IMPORT_BYTES: usize = 4 << 20;
+/// The most bytes of a body that is a count.
+pub const MAX_COUNT_BYTES: usize = 1024;
 /// The longest top list.
 pub const MAX_LIMIT: u32 = 100;
 /// How many days a record keeps, up to its newest.

@@ -10,6 +10,8 @@ use crate::published::slice::Grant;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+/// How long Workers KV may go on saying that there is nothing, in seconds.
+const UNSEEN_SECONDS: u32 = 120;
 /// How many parts a publication is to have writes for: what everybody reads is worth more than entries.
 const PARTS_ASIDE: u32 = 2;
 /// The most keys that one publication removes.
@@ -94,6 +96,11 @@ impl PublishState {
     pub(super) fn change(&mut self) {
         self.changed = true;
         self.changed_since = true;
+    }
+
+    /// Whether readers may not have seen yet that anything was published.
+    pub(super) fn is_new(&self, now: Time) -> bool {
+        self.published == Time::default() || self.published.distance(now) < UNSEEN_SECONDS
     }
 
     /// Notes that a post has changed.

@@ -822,9 +822,13 @@ impl Tally {
         self.journal.next() > self.saved
     }
 
-    /// Publishes again, though nothing has changed.
-    pub fn publish_again(&mut self) {
-        self.state.publish.change();
+    /// Publishes again for readers who find nothing published. Whether they may be told that nothing was counted:
+    /// nothing was published until lately, and nothing taken over.
+    pub fn publish_again(&mut self, now: Time) -> bool {
+        let publish = &mut self.state.publish;
+        let is_new = publish.is_new(now);
+        publish.change();
+        is_new && self.adopted().is_some_and(|adopted| adopted.posts == 0)
     }
 
     /// Reads or begins the rankings.

@@ -311,12 +311,7 @@ impl Tally {
 
     /// Whether the page of a post of which a ping was just counted is to be read again: at the address, or without
     /// one at that of the ping.
-    pub fn check(
-        &mut self,
-        ping: Ping,
-        settings: &Settings,
-        now: Time,
-    ) -> Option<Option<String>> {
+    pub fn check(&mut self, ping: Ping, settings: &Settings, now: Time) -> Option<Option<String>> {
         let sites = &settings.sites;
         if sites.is_empty() {
             return None;
@@ -372,12 +367,7 @@ impl Tally {
 
     /// Has a post wait no longer, because no site is asked any more. All together, those that wait exceed the room of
     /// posts by their own at most.
-    pub(super) fn open(
-        &mut self,
-        rows: &impl Rows,
-        post: &PostId,
-        now: Time,
-    ) -> Result<(), Error> {
+    pub(super) fn open(&mut self, rows: &impl Rows, post: &PostId, now: Time) -> Result<(), Error> {
         let mut after = self.pages.post(rows, post)?;
         after.standing = Standing::Open;
         self.put(rows, post.clone(), after, now)

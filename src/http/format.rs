@@ -55,7 +55,12 @@ impl Format {
 
     /// The body that tells what was wrong.
     pub fn error(self, error: Error) -> String {
-        let (code, message) = (error.code(), error.to_string());
+        self.error_in_words(error, error.to_string())
+    }
+
+    /// The same with a sentence of its own.
+    pub fn error_in_words(self, error: Error, message: String) -> String {
+        let code = error.code();
         match self {
             Format::Text => message,
             Format::Json => json(&ErrorBody {

@@ -24,6 +24,7 @@ use crate::base::id::PostId;
 use crate::base::time::{Day, Hour, Time};
 use crate::model::record::{Buckets, Record, Records};
 use serde::Serialize;
+use std::fmt;
 
 /// How counts are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,10 +98,10 @@ impl Format {
         }
     }
 
-    /// Reads records. The first line that is none is told by [`Error::InvalidImport`], or by
+    /// Reads records. The first line that is none is refused with [`Error::InvalidImport`], or with
     /// [`Error::FutureTime`] where it has views of a time after `latest`; more than
     /// [`MAX_IMPORT_POSTS`](crate::base::limits::MAX_IMPORT_POSTS) are refused as they are read.
-    pub fn read(self, text: &str, latest: Time) -> Result<Records, Error> {
+    pub fn read(self, text: &str, latest: Time) -> Result<Records, Refused> {
         let text = without_mark(text);
         match self {
             Format::Csv => csv::read(text, latest),
@@ -119,6 +120,26 @@ impl Format {
         match json::is_line(first) {
             true => Format::Ndjson,
             false => Format::Json,
+        }
+    }
+}
+
+/// Why an import is refused, and the line where that shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Why.
+    pub error: Error,
+    /// The line.
+    pub line: u32,
+}
+
+/// The sentence of the error, with the line where it speaks of one.
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        let sentence = self.error.to_string();
+        match sentence.strip_prefix("A line") {
+            Some(rest) => write!(f, "Line {}{rest}", self.line),
+            None => f.write_str(&sentence),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Parses the method, path and query of a request into what to do.
 
 use crate::base::count::{Amount, parse_views};
-use crate::base::error::{ALLOW, Error};
+use crate::base::error::{Allow, Error};
 use crate::base::id::{CounterName, PingId, PostId};
 use crate::base::limits::{DAYS, MAX_LIMIT, MAX_POSTS};
 use crate::base::path::{decode, named, normalize};
@@ -17,9 +17,6 @@ use std::ops::RangeInclusive;
 /// How the path of an image that counts ends. A post whose id ends so too is read by `/views?post=`, and
 /// counted by an image whose path ends twice so.
 const IMAGE: &str = ".gif";
-
-/// The most bytes of an import.
-pub const MAX_BODY_BYTES: usize = 4 << 20;
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -202,17 +199,17 @@ impl Views {
             }
             ("POST", "/import") => Ok(Views::Owner(target.import())),
             ("DELETE", "/views") => Ok(Views::Owner(target.filter())),
-            (_, "/views") => Err(Error::MethodNotAllowed("GET, HEAD, DELETE, OPTIONS")),
+            (_, "/views") => Err(Error::MethodNotAllowed(Allow::Posts)),
             (_, "/top" | "/history" | "/stats" | "/health" | "/export") => {
-                Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS"))
+                Err(Error::MethodNotAllowed(Allow::Read))
             }
             ("POST", "/verify") => {
                 let (target, at) = target.split();
                 Ok(Views::Owner(target.verify(at)))
             }
-            (_, "/import" | "/verify") => Err(Error::MethodNotAllowed("POST, OPTIONS")),
+            (_, "/import" | "/verify") => Err(Error::MethodNotAllowed(Allow::Write)),
             ("GET" | "HEAD", _) if target.is_badge() => target.badge(),
-            _ if target.is_badge() => Err(Error::MethodNotAllowed("GET, HEAD, OPTIONS")),
+            _ if target.is_badge() => Err(Error::MethodNotAllowed(Allow::Read)),
             ("POST", _) => Ok(Views::Ping(target.post()?, target.split().0.ping_id()?)),
             ("GET", _) if target.is_image() => {
                 Ok(Views::Image(target.image()?, target.split().0.ping_id()?))
@@ -221,9 +218,7 @@ impl Views {
             ("GET" | "HEAD", _) => target.post().map(Views::Post),
             ("PUT", _) => Ok(Views::Owner(target.post().map(Owner::Set))),
             ("DELETE", _) => Ok(Views::Owner(target.post().map(Owner::Delete))),
-            _ => Err(Error::MethodNotAllowed(
-                "GET, HEAD, POST, PUT, DELETE, OPTIONS",
-            )),
+            _ => Err(Error::MethodNotAllowed(Allow::Post)),
         }
     }
 }
@@ -248,7 +243,7 @@ impl Action {
     }
 }
 
-/// The methods of [`ALLOW`]. `POST` is answered like `GET`.
+/// The methods of [`Allow::Counter`]. `POST` is answered like `GET`.
 #[derive(Clone, Copy)]
 enum Method {
     Get,
@@ -260,7 +255,7 @@ impl Method {
         match method {
             "GET" | "POST" => Ok(Method::Get),
             "HEAD" => Ok(Method::Head),
-            _ => Err(Error::MethodNotAllowed(ALLOW)),
+            _ => Err(Error::MethodNotAllowed(Allow::Counter)),
         }
     }
 }

@@ -25,7 +25,8 @@ impl Hasher for Hashed {
     fn write(&mut self, _: &[u8]) {}
 
     fn write_u32(&mut self, hash: u32) {
-        self.0 = hash.into();
+        // A map takes bits from both ends.
+        self.0 = u64::from(hash) << 32 | u64::from(hash);
     }
 
     fn write_u64(&mut self, hash: u64) {

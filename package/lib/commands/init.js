@@ -30,7 +30,7 @@ export async function init(folder, { site, name, yes, package: source, install, 
   if (existing.length) throw new Failure(`${folder} has ${existing.join(" and ")} already; nothing was written`, { code: "exists" });
   writeAll(target, files);
   if (install) npmInstall(target);
-  const next = [`cd ${quoted(folder)}`, ...(install ? [] : ["npm install"]), "npm start          # http://localhost:8787", "npm run deploy"];
+  const next = [...(target === process.cwd() ? [] : [`cd ${quoted(folder)}`]), ...(install ? [] : ["npm install"]), "npm start          # http://localhost:8787", "npm run deploy"];
   const note = address ? "" : "\n\nAny site may count. To allow only yours, set ALLOWED_ORIGINS in wrangler.toml.";
   return { data: { folder: target, name: worker, site: address?.origin ?? null, files: Object.keys(files) }, text: `${folder} is ready:\n\n${next.map((line) => `  ${line}`).join("\n")}${note}` };
 }
@@ -91,5 +91,5 @@ function settings(worker, site) {
 function npmInstall(folder) {
   say("installing tally-worker and wrangler (half a minute)");
   const { status } = spawnSync("npm", ["install", "--no-audit", "--no-fund", "--loglevel=error"], { cwd: folder, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
-  if (status !== 0) throw new Failure(`npm install failed; what npm says is above. Run it again in ${folder}`, { code: "not_installed" });
+  if (status !== 0) throw new Failure(`npm install failed; what npm says is above. Run \`npm install\` in ${folder}`, { code: "not_installed" });
 }

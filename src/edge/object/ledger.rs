@@ -39,7 +39,7 @@
 //!                                  would be, see crate::books::removal; places are hexadecimal
 //! imported(ledgers, bytes, id)     whether it was taken in; bytes: (Mode, Records) in postcard
 //! settled(ledgers)                 nothing; of the lead, before all are asked
-//! wake()                           nothing; has something published
+//! wake()                           whether readers may be told that nothing was counted; has something published
 //! failing()                        of the lead: since when publishing has failed, in seconds since the Unix
 //!                                  epoch; nothing where it works
 //! ```
@@ -331,11 +331,9 @@ impl Ledger {
     /// Publishes soon, whether anything has changed or not.
     pub fn wake(&self) -> Result<JsValue, JsValue> {
         self.inner.after_adoption(None, move |inner| {
-            inner.change(|tally, _, _| {
-                tally.publish_again();
-                Ok(())
-            })?;
-            Ok(JsValue::UNDEFINED)
+            inner
+                .change(|tally, _, now| Ok(tally.publish_again(now)))
+                .map(Into::into)
         })
     }
 
@@ -922,7 +920,7 @@ impl Inner {
                 name
             })
         };
-        let owner = self.views.text(OWNER).await?;
+        let owner = self.views.text(OWNER).await?.as_string();
         match owner {
             Some(owner) if owner == name(own) => Ok(true),
             Some(owner) if !before.into_iter().any(|key| name(key) == owner) => {
@@ -939,11 +937,7 @@ impl Inner {
                 );
                 Ok(false)
             }
-            _ => self
-                .views
-                .write_text(OWNER, &name(own))
-                .await
-                .map(|()| true),
+            _ => self.views.write_text(OWNER, &name(own)).await.map(|_| true),
         }
     }
 
@@ -1148,7 +1142,7 @@ pub fn settings(env: &Env) -> Settings {
         value.as_string().or_else(number)
     };
     Settings::parse(var, |name| {
-        worker::console_error!("{name} has a value that it cannot have; see the README");
+        worker::console_error!("{name} has a value that it cannot have; see docs/settings.md");
     })
 }
 

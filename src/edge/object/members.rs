@@ -9,7 +9,7 @@ use crate::edge::object::ledger::{Inner, random};
 use crate::edge::platform::kv::within;
 use crate::edge::platform::ledgers::{Stub, answer, stub};
 use crate::edge::platform::log;
-use crate::edge::platform::rpc;
+use crate::edge::platform::rpc::{self, Answer};
 use crate::model::owner::{LEAD, Ledger};
 use crate::published::slice::{Grant, Slice};
 use wasm_bindgen::JsValue;
@@ -261,7 +261,7 @@ impl Inner {
 }
 
 /// What a call of another ledger comes to, if that is in time. The call is on its way at once.
-fn in_time(call: Result<Promise, JsValue>) -> impl Future<Output = Result<JsValue, Error>> + use<> {
+fn in_time(call: Result<Promise, JsValue>) -> Answer {
     let call = call.map(|call| within(&call, PATIENCE));
     answer(call)
 }

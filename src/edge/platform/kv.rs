@@ -8,10 +8,10 @@ use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
 use crate::books::takeover::{Found, Section};
+use crate::edge::platform::rpc::Answer;
 use crate::published::head::is_own;
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{Array, ArrayBuffer, JsString, Map, Promise, Uint8Array};
-use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::console;
 
 /// How long Workers KV may take for an answer, in milliseconds.
@@ -35,25 +35,25 @@ impl Namespace {
         bytes(done_in(READER_PATIENCE, self.get_with(key, &options)).await?)
     }
 
-    /// The text of a key, if there is one.
-    pub async fn text(&self, key: &str) -> Result<Option<String>, Error> {
-        Ok(done(self.get(key, "text")).await?.as_string())
+    /// The text of a key; anything else where there is none.
+    pub fn text(&self, key: &str) -> Answer {
+        done(self.get(key, "text"))
     }
 
     /// Writes bytes.
-    pub async fn write(&self, key: &str, bytes: &[u8]) -> Result<(), Error> {
+    pub fn write(&self, key: &str, bytes: &[u8]) -> Answer {
         let value = Uint8Array::from(bytes);
-        done(self.put(key, &value)).await.map(drop)
+        done(self.put(key, &value))
     }
 
     /// Writes a text.
-    pub async fn write_text(&self, key: &str, text: &str) -> Result<(), Error> {
-        done(self.put(key, &JsString::from(text))).await.map(drop)
+    pub fn write_text(&self, key: &str, text: &str) -> Answer {
+        done(self.put(key, &JsString::from(text)))
     }
 
     /// Removes a key.
-    pub async fn remove(&self, key: &str) -> Result<(), Error> {
-        done(self.delete(key)).await.map(drop)
+    pub fn remove(&self, key: &str) -> Answer {
+        done(self.delete(key))
     }
 
     /// The entry of one post.
@@ -138,16 +138,12 @@ fn is_array_index(post: &PostId) -> bool {
 }
 
 /// Waits for a call of Workers KV. What went wrong is logged.
-async fn done(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
-    done_in(PATIENCE, call).await
+fn done(call: Result<Promise, JsValue>) -> Answer {
+    done_in(PATIENCE, call)
 }
 
-async fn done_in(patience: u32, call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
-    let outcome = match call {
-        Ok(call) => JsFuture::from(within(&call, patience)).await,
-        Err(cause) => Err(cause),
-    };
-    outcome.map_err(|cause| {
+fn done_in(patience: u32, call: Result<Promise, JsValue>) -> Answer {
+    Answer::to(call.map(|call| within(&call, patience)), |cause| {
         console::error_2(&"Workers KV:".into(), &cause);
         Error::Unpublished
     })

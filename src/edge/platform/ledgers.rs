@@ -2,12 +2,11 @@
 //! object's file describes the methods.
 
 use crate::base::error::Error;
-use crate::edge::platform::rpc::{from_js, unavailable};
+use crate::edge::platform::rpc::{Answer, from_js, unavailable};
 use crate::model::owner::Ledger;
 use wasm_bindgen::prelude::*;
 use worker::Env;
 use worker::js_sys::{Promise, Uint8Array};
-use worker::wasm_bindgen_futures::JsFuture;
 
 /// The binding.
 pub fn ledgers(env: &Env) -> Ledgers {
@@ -21,9 +20,8 @@ pub fn stub(env: &Env, ledger: Ledger) -> Result<Stub, Error> {
 }
 
 /// Waits for what a call of a ledger comes to.
-pub async fn answer(call: Result<Promise, JsValue>) -> Result<JsValue, Error> {
-    let call = call.map_err(unavailable)?;
-    JsFuture::from(call).await.map_err(from_js)
+pub fn answer(call: Result<Promise, JsValue>) -> Answer {
+    Answer::to(call, from_js)
 }
 
 #[wasm_bindgen]

@@ -99,6 +99,11 @@ pub fn error(format: Format, error: Error) -> Reply {
 
 /// A refusal about posts' views, which the pages of `readers` may read.
 pub fn refusal(error: Error, readers: Option<&str>) -> Reply {
+    refusal_in_words(error, error.to_string(), readers)
+}
+
+/// A refusal with a sentence of its own.
+pub fn refusal_in_words(error: Error, words: String, readers: Option<&str>) -> Reply {
     let mut headers = vec![NO_STORE, (TYPE, JSON), VARY];
     headers.extend(because(error));
     let next_hour = Time::from_millis(Date::now()).rest_of_hour().to_string();
@@ -106,13 +111,14 @@ pub fn refusal(error: Error, readers: Option<&str>) -> Reply {
         headers.push(("Retry-After", &next_hour));
     }
     headers.extend(readers.map(|readers| (READERS, readers)));
-    respond(error.status(), &Format::Json.error(error).into(), &headers)
+    let body = Format::Json.error_in_words(error, words);
+    respond(error.status(), &body.into(), &headers)
 }
 
 /// The header that a refusal comes with.
 fn because(error: Error) -> Option<(&'static str, &'static str)> {
     match error {
-        Error::MethodNotAllowed(allow) => Some(("Allow", allow)),
+        Error::MethodNotAllowed(allow) => Some(("Allow", allow.methods())),
         Error::CountingOff => Some(("Allow", "HEAD")),
         Error::Unauthorized => Some(("WWW-Authenticate", "Bearer")),
         // The period of the rate limit in `wrangler.toml`.

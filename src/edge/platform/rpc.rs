@@ -5,9 +5,10 @@ use crate::base::error::Error;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::pin::Pin;
+use std::task::{Context, Poll};
 use wasm_bindgen::prelude::*;
 use worker::js_sys::{self, Promise, RangeError, TypeError, Uint8Array};
-use worker::wasm_bindgen_futures::future_to_promise;
+use worker::wasm_bindgen_futures::{JsFuture, future_to_promise};
 use worker::web_sys::console;
 
 /// The errors that an object answers with. Each is known again by its sentence.
@@ -72,6 +73,33 @@ pub fn bytes(value: &impl Serialize) -> Result<Uint8Array, Error> {
 /// The way back of [`bytes`].
 pub fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     postcard::from_bytes(bytes).map_err(|_| Error::Unreadable)
+}
+
+/// What a call of the platform comes to. A future of its own, because an `async fn` for each call makes the upload
+/// larger.
+pub struct Answer {
+    promise: JsFuture,
+    error: fn(JsValue) -> Error,
+}
+
+impl Answer {
+    /// The answer to a call; `error` makes an error of what it throws or is rejected with.
+    pub fn to(call: Result<Promise, JsValue>, error: fn(JsValue) -> Error) -> Self {
+        let promise = call.unwrap_or_else(|cause| Promise::reject(&cause));
+        Self {
+            promise: promise.into(),
+            error,
+        }
+    }
+}
+
+impl Future for Answer {
+    type Output = Result<JsValue, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context) -> Poll<Self::Output> {
+        let error = self.error;
+        Pin::new(&mut self.promise).poll(context).map_err(error)
+    }
 }
 
 /// A promise of what a future comes to. Futures are boxed, so that the upload has the way from one to a promise

@@ -213,9 +213,11 @@ impl Client {
         Ok(since.map(|seconds| Time::from_seconds(seconds as u32)))
     }
 
-    /// Has something published.
-    pub async fn wake(&self) -> Result<(), Error> {
-        answer(stub(&self.env, LEAD)?.wake()).await.map(drop)
+    /// Has something published; whether readers who find nothing may be told that nothing was counted.
+    pub async fn wake(&self) -> Result<bool, Error> {
+        let told = answer(stub(&self.env, LEAD)?.wake()).await?;
+        // One of the version before tells nothing.
+        Ok(told != JsValue::FALSE)
     }
 }
 

@@ -40,7 +40,7 @@ pub fn fetch(
         Views::Ping(post, id) => request.ping(post, id),
         Views::Image(post, id) => request.image(post, id),
         Views::ImageHead => Ok(pings::as_image(&reply::pinged("", Some("*"))?.into())),
-        Views::Owner(owner) => Ok(promise(async move { request.owner(owner).await })),
+        Views::Owner(owner) => Ok(promise(request.owner(owner))),
         Views::Health => Ok(promise(request.health())),
         read => request.read(read),
     }

@@ -4,6 +4,7 @@ use super::Asked;
 use super::ledger::{Client, Cursor};
 use crate::base::error::Error;
 use crate::base::id::PingId;
+use crate::base::limits::{MAX_COUNT_BYTES, MAX_IMPORT_BYTES};
 use crate::base::time::{DAY, Time};
 use crate::edge::platform::header::{self, AUTHORIZATION, CONTENT_LENGTH, RequestHeaders};
 use crate::edge::platform::instance::bound;
@@ -11,7 +12,7 @@ use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::rpc::promised;
 use crate::http::answer;
 use crate::http::portable;
-use crate::http::route::{MAX_BODY_BYTES, Owner};
+use crate::http::route::Owner;
 use subtle::ConstantTimeEq;
 use wasm_bindgen::prelude::*;
 use worker::Env;
@@ -52,7 +53,8 @@ impl Asked {
         let ledgers = self.ledgers();
         match owner? {
             Owner::Set(post) => {
-                let views = portable::count_body(&self.body(1024).await?)?;
+                let views =
+                    portable::count_body(&self.body(MAX_COUNT_BYTES, Error::CountTooLarge).await?)?;
                 ledgers.set(&post, views).await?;
                 Ok(reply::private(&answer::set(&post, views)))
             }
@@ -79,10 +81,16 @@ impl Asked {
                 ))
             }
             Owner::Import(import) => {
-                let text = self.body(MAX_BODY_BYTES).await?;
+                let text = self.body(MAX_IMPORT_BYTES, Error::ImportTooLarge).await?;
                 let format = import.format.unwrap_or_else(|| portable::Format::of(&text));
                 let latest = Time::from_millis(Date::now()).plus(DAY);
-                let records = format.read(&text, latest)?;
+                let records = match format.read(&text, latest) {
+                    Ok(records) => records,
+                    Err(refused) => {
+                        let words = refused.to_string();
+                        return Ok(reply::refusal_in_words(refused.error, words, None));
+                    }
+                };
                 drop(text);
                 let posts = records.len();
                 if !import.dry {
@@ -94,19 +102,19 @@ impl Asked {
         }
     }
 
-    /// The body, which has at most `most` bytes of UTF-8.
-    async fn body(&self, most: usize) -> Result<String, Error> {
+    /// The body, which has at most `most` bytes of UTF-8, or is `too_large`.
+    async fn body(&self, most: usize, too_large: Error) -> Result<String, Error> {
         let length = self
             .header(&CONTENT_LENGTH)
             .and_then(|length| length.parse().ok());
         if length.is_some_and(|length: usize| length > most) {
-            return Err(Error::BodyTooLarge(most));
+            return Err(too_large);
         }
         let gone = |_| Error::InvalidEncoding;
         let read = JsFuture::from(self.request.array_buffer().map_err(gone)?);
         let bytes = Uint8Array::new(&read.await.map_err(gone)?);
         if bytes.length() as usize > most {
-            return Err(Error::BodyTooLarge(most));
+            return Err(too_large);
         }
         String::from_utf8(bytes.to_vec()).map_err(|_| Error::InvalidEncoding)
     }

@@ -126,7 +126,8 @@ impl Asked {
     async fn look_up(&self, views: &Views) -> Result<Reply, Error> {
         let read = self.head().await?;
         if matches!(views, Views::Stats) && read.refused.get().is_none() {
-            let notice = self.views().text(REFUSED).await.ok().flatten();
+            let notice = self.views().text(REFUSED).await.ok();
+            let notice = notice.and_then(|notice| notice.as_string());
             let since = notice.and_then(|since| since.parse().ok());
             let _ = read.refused.set(since.map(Time::from_seconds));
         }
@@ -205,11 +206,11 @@ impl Asked {
             REFRESH.set(None);
             let published = match head.map(|bytes| bytes.map(Published::read)) {
                 Ok(Some(Ok(published))) => published,
-                Ok(None) => {
-                    // What goes wrong was logged.
-                    let _ = ledgers.wake().await;
-                    Published::default()
-                }
+                Ok(None) => match ledgers.wake().await {
+                    Ok(true) => Published::default(),
+                    Ok(false) => return Err(Error::Unpublished.to_string().into()),
+                    Err(error) => return Err(error.to_string().into()),
+                },
                 Ok(Some(Err(error))) | Err(error) => return Err(error.to_string().into()),
             };
             READ.set(Some(Rc::new(Read::new(published))));
@@ -368,9 +369,10 @@ impl Read {
         post: &PostId,
         part: impl FnOnce(&Holdings, Range, Visible) -> Option<Rc<Part>>,
     ) -> Result<Option<Known>, Error> {
-        let known = |line: Option<Line>| line.map_or(Ok(Known::default()), |line| Known::of(&line));
+        let known =
+            |line: Option<Line>| line.map_or_else(|| self.missing(), |line| Known::of(&line));
         match self.published.part_of(post) {
-            Where::Nowhere => Ok(Some(Known::default())),
+            Where::Nowhere => self.missing().map(Some),
             Where::Here(part) => {
                 let secret = &self.published.head.secret;
                 known(part.find(secret, post)?).map(Some)
@@ -387,6 +389,14 @@ impl Read {
                 None => Ok(None),
             },
         }
+    }
+
+    /// What is known of a post that was not published: nothing was counted, unless there are counts in Workers KV that
+    /// were not taken over yet.
+    fn missing(&self) -> Result<Known, Error> {
+        let is_adopted = self.published.head.summary.adopted.is_some();
+        let is_whole = is_adopted || self.published.is_nothing();
+        is_whole.then(Known::default).ok_or(Error::Unpublished)
     }
 
     fn place(&self, post: &PostId) -> u64 {

@@ -1,6 +1,6 @@
 //! CSV (RFC 4180) that a spreadsheet can open safely: no cell is a formula.
 
-use super::{Line, Times};
+use super::{Line, Refused, Times};
 use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -33,7 +33,7 @@ fn times<At: Display>(times: impl Iterator<Item = (At, u64)>) -> String {
     times.join(" ")
 }
 
-pub(super) fn read(text: &str, latest: Time) -> Result<Records, Error> {
+pub(super) fn read(text: &str, latest: Time) -> Result<Records, Refused> {
     let mut reader = csv_core::Reader::new();
     let mut rest = text.as_bytes();
     let mut records = Vec::new();
@@ -52,12 +52,13 @@ pub(super) fn read(text: &str, latest: Time) -> Result<Records, Error> {
             .collect();
         let is_head = HEAD.split(',').zip(&cells).all(|(name, cell)| name == cell);
         if !(records.is_empty() && is_head) {
-            let read = parse(&cells).ok_or(Error::InvalidImport(line))?;
+            let refused = |error| Refused { error, line };
+            let read = parse(&cells).ok_or(refused(Error::InvalidImport))?;
             if read.is_after(latest) {
-                return Err(Error::FutureTime(line));
+                return Err(refused(Error::FutureTime));
             }
             if records.len() == MAX_IMPORT_POSTS {
-                return Err(Error::TooManyInImport);
+                return Err(refused(Error::TooManyInImport));
             }
             records.push(read.record());
         }

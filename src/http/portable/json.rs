@@ -3,7 +3,7 @@
 //! One visitor reads the values, rather than types that derive `Deserialize`. Those would bring along descriptions
 //! of what was expected and found, which nobody sees and which enlarge the upload.
 
-use super::{Line, Times};
+use super::{Line, Refused, Times};
 use crate::base::count::parse_views;
 use crate::base::error::Error;
 use crate::base::id::PostId;
@@ -38,25 +38,26 @@ pub fn count_body(body: &str) -> Result<u64, Error> {
 }
 
 /// Reads an export in lines.
-pub(super) fn read_lines(text: &str, latest: Time) -> Result<Records, Error> {
+pub(super) fn read_lines(text: &str, latest: Time) -> Result<Records, Refused> {
     let mut records = Records::new();
     let lines = text.lines().zip(1..);
-    for (text, number) in lines.filter(|(text, _)| !text.trim().is_empty()) {
+    for (text, line) in lines.filter(|(text, _)| !text.trim().is_empty()) {
+        let refused = |error| Refused { error, line };
         if records.len() == MAX_IMPORT_POSTS {
-            return Err(Error::TooManyInImport);
+            return Err(refused(Error::TooManyInImport));
         }
-        let line = serde_json::from_str(text).ok().and_then(read_line);
-        let line = line.ok_or(Error::InvalidImport(number))?;
-        if line.is_after(latest) {
-            return Err(Error::FutureTime(number));
+        let read = serde_json::from_str(text).ok().and_then(read_line);
+        let read = read.ok_or(refused(Error::InvalidImport))?;
+        if read.is_after(latest) {
+            return Err(refused(Error::FutureTime));
         }
-        records.push(line.record());
+        records.push(read.record());
     }
     Ok(records)
 }
 
 /// Reads an export in one document, or counts by post.
-pub(super) fn read_document(text: &str, latest: Time) -> Result<Records, Error> {
+pub(super) fn read_document(text: &str, latest: Time) -> Result<Records, Refused> {
     let mut document = Document {
         latest,
         refused: None,
@@ -64,15 +65,15 @@ pub(super) fn read_document(text: &str, latest: Time) -> Result<Records, Error> 
     };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let read = Reader::Document(&mut document).deserialize(&mut deserializer);
-    let error = match read.and_then(|_| deserializer.end()) {
+    let line = match read.and_then(|_| deserializer.end()) {
         Ok(_) => return Ok(document.records),
         Err(error) => error.line().max(1) as u32,
     };
-    Err(match document.refused {
-        Some(Error::FutureTime(_)) => Error::FutureTime(error),
-        Some(Error::TooManyInImport) => Error::TooManyInImport,
-        _ => Error::InvalidImport(error),
-    })
+    let error = match document.refused {
+        Some(error @ (Error::FutureTime | Error::TooManyInImport)) => error,
+        _ => Error::InvalidImport,
+    };
+    Err(Refused { error, line })
 }
 
 /// Reads a line. `None` where a field is missing, unknown, not valid, or there twice.
@@ -173,7 +174,7 @@ impl Document {
     fn line(&mut self, value: Value) -> Result<(), Error> {
         let line = read_line(value).ok_or(Error::InvalidPost)?;
         match line.is_after(self.latest) {
-            true => Err(Error::FutureTime(0)),
+            true => Err(Error::FutureTime),
             false => self.push(line.record()),
         }
     }
