@@ -75,7 +75,7 @@ function ping(namespace, name, item, context, request, env, hops = 0) {
     if (typeof answer === "string") return again(answer);
     if (answer === false) {
       const network = networkOf(request, env);
-      return again(name, item.with(3, network && `${network}`));
+      return again(name, item.with(3, network?.toString()));
     }
     if (answer === true) {
       const known = await verified(stubOf, name, request, env, context);

@@ -11,8 +11,9 @@ import { call } from "./instance.js";
 /** How long a search may take, and how long the site may take to answer, in milliseconds. */
 const PATIENCE = 8000;
 const PATIENCE_WITH_SITE = 5000;
-/** How long the ledger is left alone while another isolate reads the page. */
+/** How long the ledger is left alone while another isolate reads the page, at first and at the most. */
 const PAUSE = 100;
+const LONGEST_PAUSE = 800;
 /** The same for its front page, which tells whether a page alone cannot be read. */
 const PATIENCE_WITH_FRONT = 2000;
 /** Statuses of a page that cannot be read, as src/verify/page.rs knows them; 0 for no answer. */
@@ -121,9 +122,12 @@ function searchFor(post, address, context, begin) {
 async function find(stubOf, name, post, address, network, env) {
   const end = Date.now() + PATIENCE;
   let claim;
+  let pause = PAUSE;
   while (WAIT === (claim = await owner(stubOf, name, (ledger) => ledger.claim(post, address, network)))) {
     if (Date.now() > end) throw new Error(TOO_MANY);
-    await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    // A viral post's readers are in hundreds of isolates.
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    pause = Math.min(2 * pause, LONGEST_PAUSE);
   }
   if (claim === YOURS) return (await judge(stubOf, name, post, address, env)).known;
   return claim !== UNREAL;

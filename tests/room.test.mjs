@@ -56,6 +56,12 @@ describe("new posts", () => {
       assert.ok(Object.values(skipped).every((count) => count === 0), "nothing is noted of what was refused");
     }));
 
+  test("of a network whose hash is 0 count, too", () =>
+    alone({}, async (tally) => {
+      const zero = { "CF-Connecting-IP": "2001:ed18:3c0f::1", DNT: "1" };
+      assert.deepEqual((await ping(tally, "new", 0, zero)).told, { post: "new", views: 1, counted: true });
+    }));
+
   test("are all that a network is told for, of readers who ask not to be tracked", () =>
     alone({}, async (tally) => {
       /** What the ledger was told in the pings that came of one. */

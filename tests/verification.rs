@@ -575,3 +575,83 @@ fn views_that_are_taken_over_do_not_wait() {
     listed.settle(3600);
     assert_eq!(listed.top("", Period::All), [("/old".to_owned(), 6)]);
 }
+
+/// Where the room for posts is full, one that waits takes none of it, whatever its page says.
+#[test]
+fn posts_that_wait_do_not_overfill_the_room() {
+    let mut books = books();
+    let mut taken = 0;
+    loop {
+        let id = format!("/{taken}{}", "x".repeat(490));
+        if judged(&mut books, &id, real("", "")).is_err() {
+            break;
+        }
+        taken += 1;
+        books.now += 60;
+        if taken % 200 == 0 {
+            books.save();
+        }
+    }
+    books.now += 60;
+    let id = format!("/new{}", "x".repeat(490));
+    assert_eq!(
+        judged(&mut books, &id, real("New", "/new")),
+        Err(Error::TooManyPosts)
+    );
+    assert_eq!(judged(&mut books, &id, DOWN), Ok(true));
+    assert_eq!(ping(&mut books, &id), Outcome::Counted(1));
+    assert_eq!(
+        judged(&mut books, &id, real("New", "/new")),
+        Err(Error::TooManyPosts)
+    );
+    assert!(standing(&mut books, &id).is_waiting());
+    assert_eq!(ping(&mut books, &id), Outcome::Counted(2), "none is lost");
+    // Of one that has its room the page may change, and one that is not real leaves.
+    let known = format!("/0{}", "x".repeat(490));
+    assert_eq!(judged(&mut books, &known, real("Title", "/path")), Ok(true));
+    assert_eq!(judged(&mut books, "/gone", DOWN), Ok(true));
+    assert_eq!(judged(&mut books, "/gone", GONE), Ok(false));
+}
+
+/// Somebody has asked for a post that nobody asks for again, while the site was down.
+#[test]
+fn that_the_site_is_back_is_found_out_by_any_post() {
+    let mut books = books();
+    for id in ["/a", "/b"] {
+        assert_eq!(judged(&mut books, id, real("", id)), Ok(true));
+        ping(&mut books, id);
+    }
+    assert_eq!(judged(&mut books, "/new", DOWN), Ok(true));
+    assert_eq!(check(&mut books, "/a"), None, "it was just tried");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/a"), Some(Some(address("/a"))));
+    assert_eq!(check(&mut books, "/b"), None, "one is enough");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/b"), Some(Some(address("/b"))));
+    let before = standing(&mut books, "/b");
+    assert_eq!(judged(&mut books, "/b", GONE), Ok(true));
+    assert_eq!(books.tally.outage(), None);
+    assert_eq!(standing(&mut books, "/b"), before, "it is not quite back");
+    books.now += 301;
+    assert_eq!(check(&mut books, "/a"), None);
+}
+
+/// The owner has given up on `SITE_URL`, as where a firewall keeps the Worker out.
+#[test]
+fn without_a_site_no_post_waits_any_longer() {
+    let mut books = books();
+    for id in ["/read", "/quiet"] {
+        assert_eq!(judged(&mut books, id, DOWN), Ok(true));
+        assert_eq!(ping(&mut books, id), Outcome::Counted(1));
+    }
+    books.save();
+    books.settings.sites.clear();
+    books.crash();
+    assert_eq!(ping(&mut books, "/read"), Outcome::Counted(2));
+    assert_eq!(standing(&mut books, "/read"), Standing::Open);
+    books.settle(DAY + 3600);
+    let all = [("/read".to_owned(), 2), ("/quiet".to_owned(), 1)];
+    assert_eq!(books.top("", Period::All), all);
+    assert_eq!((books.export().len(), waiting(&books)), (2, 0));
+    assert_eq!(books.published().head.summary.site.total, 3);
+}

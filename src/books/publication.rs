@@ -218,7 +218,7 @@ impl Tally {
     ) -> Result<Option<Publication>, Error> {
         self.alarm_came();
         self.begin_alarm();
-        self.forget_waiting(rows, now)?;
+        self.forget_waiting(rows, now, settings)?;
         self.clear(rows, now)?;
         if self.layout.is_moving() || self.layout.has_left() {
             return Ok(self.begin_removal(now));

@@ -538,11 +538,14 @@ impl Tally {
             self.skip(Reason::Duplicate, 1);
             return Ok(Outcome::Repeat(self.views(rows, ping.post)?));
         }
-        if !self.pages.knows(rows, ping.post)? {
-            if !settings.sites.is_empty() {
-                return Ok(Outcome::Unknown);
+        let weight = self.pages.weight(rows, ping.post)?;
+        match weight.filter(|weight| weight.is_known) {
+            None if !settings.sites.is_empty() => return Ok(Outcome::Unknown),
+            None => self.admit_new(rows, ping, settings, now)?,
+            Some(weight) if weight.waits && settings.sites.is_empty() => {
+                self.open(rows, ping.post, now)?;
             }
-            self.admit_new(rows, ping, settings, now)?;
+            Some(_) => {}
         }
         let event = Event::View {
             post: ping.post.clone(),
@@ -770,7 +773,9 @@ impl Tally {
         };
         let mut room = self.state.room;
         for (id, standing) in posts {
-            let before = self.pages.weight(rows, id)?.map_or(0, |weight| weight.room);
+            // One that waits has a room of its own.
+            let before = self.pages.weight(rows, id)?.filter(|weight| !weight.waits);
+            let before = before.map_or(0, |weight| weight.room);
             let more = Weight::of(id, 0, standing).room.saturating_sub(before);
             room = room.saturating_add(more);
             if more > 0 && room > most {
@@ -810,6 +815,11 @@ impl Tally {
     /// The room that the posts take, in bytes.
     pub(super) fn room(&self) -> u32 {
         self.state.room
+    }
+
+    /// Whether a post has changed that was not saved since.
+    pub fn is_unsaved(&self) -> bool {
+        self.journal.next() > self.saved
     }
 
     /// Publishes again for readers who find nothing published. Whether they may be told that nothing was counted:

@@ -183,6 +183,7 @@ impl Tally {
     ) -> Result<bool, Error> {
         let is_it = |lease: &(PostId, String, Time)| lease.0 == *post && lease.1 == address;
         self.verifying.leases.retain(|lease| !is_it(lease));
+        let was_down = self.outage().is_some();
         self.note_outage(&verdict, now);
         let is_known = self.pages.knows(rows, post)?;
         let mut after = self.pages.post(rows, post)?;
@@ -198,8 +199,9 @@ impl Tally {
                 at: asked.filter(|at| at.len() <= MAX_ADDRESS_BYTES),
             },
             (Verdict::Unreachable(_), _) => return Ok(true),
-            // That may pass.
+            // That may pass, as what a site says that is not quite back.
             (Verdict::NotReal(NotReal::Unreadable(_)), _) if is_known => return Ok(true),
+            (Verdict::NotReal(_), Standing::Verified { .. }) if was_down => return Ok(true),
             (Verdict::NotReal(_), Standing::Waiting { at, since }) if *at == asked => {
                 match after.record.total {
                     0 | 1 => Standing::Open,
@@ -248,6 +250,9 @@ impl Tally {
         }
         if !is_known {
             self.add_new(rows, post, &standing, settings, now)?;
+        } else if is_real && !standing.is_waiting() {
+            // One that has waited needs room among the others.
+            self.admit(rows, [(post, &standing)], Asker::Anyone)?;
         }
         after.standing = standing;
         // The statistics tell how many wait.
@@ -313,16 +318,24 @@ impl Tally {
         }
         let standing = &self.pages.changed(ping.post)?.standing;
         let waits = standing.is_waiting();
+        let outage = &mut self.state.guard.verified.outage;
+        let was_just_tried =
+            |outage: &Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
+        if outage.as_ref().is_some_and(was_just_tried) {
+            return None;
+        }
         let address = match standing {
-            Standing::Verified { checked, .. } if *checked > now.day().minus(DAYS) => return None,
-            Standing::Verified { path, .. } => lengthen(sites, path),
+            Standing::Verified { checked, path, .. } => {
+                if *checked > now.day().minus(DAYS) {
+                    // Any post tells whether the site can be read again, and one is enough.
+                    outage.as_mut()?.tried = now;
+                }
+                lengthen(sites, path)
+            }
             // Whoever sent another ping may have named a wrong page.
             Standing::Waiting { .. } | Standing::Open | Standing::Owner => None,
         };
-        let outage = self.state.guard.verified.outage;
-        let was_just_tried =
-            |outage: Outage| outage.tried <= now && now < outage.tried.plus(CHECK_AGAIN);
-        if outage.is_some_and(was_just_tried) || !self.may_read(settings, now) {
+        if !self.may_read(settings, now) {
             return None;
         }
         // Each network has its own try at one that waits: nobody can take it from the others.
@@ -352,11 +365,26 @@ impl Tally {
         })
     }
 
-    /// Forgets posts that have waited too long, some pages at a time, once a day.
-    pub(super) fn forget_waiting(&mut self, rows: &impl Rows, now: Time) -> Result<(), Error> {
+    /// Has a post wait no longer, because no site is asked any more. All together, those that wait exceed the room of
+    /// posts by their own at most.
+    pub(super) fn open(&mut self, rows: &impl Rows, post: &PostId, now: Time) -> Result<(), Error> {
+        let mut after = self.pages.post(rows, post)?;
+        after.standing = Standing::Open;
+        self.put(rows, post.clone(), after, now)
+    }
+
+    /// Forgets posts that have waited too long, some pages at a time, once a day; where no site is asked any more,
+    /// none waits on.
+    pub(super) fn forget_waiting(
+        &mut self,
+        rows: &impl Rows,
+        now: Time,
+        settings: &Settings,
+    ) -> Result<(), Error> {
         if self.expiry(now).is_none_or(|due| due > now) {
             return Ok(());
         }
+        let opens = settings.sites.is_empty();
         let mut next = Some(self.verifying.cursor.unwrap_or_default());
         let mut late = Vec::new();
         for _ in 0..PAGES_PER_SWEEP {
@@ -364,7 +392,7 @@ impl Tally {
             let range = self.pages.lines(rows, place, &mut |id, line| {
                 if let Standing::Waiting { since, .. } =
                     crate::model::page::one(line)?.standing()?
-                    && since <= now.day().minus(DAYS)
+                    && (opens || since <= now.day().minus(DAYS))
                 {
                     late.push(PostId::parse(id.to_owned())?);
                 }
@@ -382,6 +410,10 @@ impl Tally {
             self.state.guard.verified.swept = now;
         }
         for post in late {
+            if opens {
+                self.open(rows, &post, now)?;
+                continue;
+            }
             let nothing = without_views(self.pages.post(rows, &post)?);
             self.put(rows, post, nothing, now)?;
         }

@@ -620,19 +620,20 @@ impl Inner {
     /// Takes in what a page says of a post, and logs where the site cannot be read any more.
     fn judge(&self, post: &PostId, address: &str, verdict: Verdict) -> Result<bool, Error> {
         let settings = &self.settings;
-        let (known, before, outage) = self.attempt(|tally, rows, now| {
-            let before = tally.outage();
-            let known = tally.judged(rows, post, address, verdict, settings, now)?;
-            Ok((known, before, tally.outage()))
-        })?;
+        let outage = |tally: &mut Tally, _: &_| Ok(tally.outage());
+        let before = self.books.stored.with(outage)?;
+        let known = self
+            .attempt(|tally, rows, now| tally.judged(rows, post, address, verdict, settings, now));
+        let after = self.books.stored.with(outage)?;
+        let has_changed = self.books.stored.with(|tally, _| Ok(tally.is_unsaved()))?;
         // A page that proves nothing is remembered in memory only.
-        if known || before.is_some() {
+        if has_changed || known == Ok(true) || before.is_some() || after.is_some() {
             self.arm()?;
         }
-        if let (None, Some(outage)) = (before, outage) {
+        if let (None, Some(outage)) = (before, after) {
             worker::console_error!("ledger: the site cannot be read: {}", outage.why);
         }
-        Ok(known)
+        known
     }
 
     /// Notes pings that do not count; the views of `post`.
