@@ -11,11 +11,11 @@ import { call } from "./instance.js";
 /** How long a search may take, and how long the site may take to answer, in milliseconds. */
 const PATIENCE = 8000;
 const PATIENCE_WITH_SITE = 5000;
+/** The same for its front page, which tells whether a page alone cannot be read. */
+const PATIENCE_WITH_FRONT = 2000;
 /** How long the ledger is left alone while another isolate reads the page, at first and at the most. */
 const PAUSE = 100;
 const LONGEST_PAUSE = 800;
-/** The same for its front page, which tells whether a page alone cannot be read. */
-const PATIENCE_WITH_FRONT = 2000;
 /** Statuses of a page that cannot be read, as src/verify/page.rs knows them; 0 for no answer. */
 const FAILED = /^(0|401|403|408|429|5..)$/;
 const MOST_BYTES = 1 << 20;
