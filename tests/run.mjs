@@ -34,7 +34,7 @@ if (isNamed("build/fault")) {
 if (isNamed("build/counted")) once("build/counted", () => deployable("build/counted", "bench/counted.js"));
 
 say("testing on workerd");
-run("node", ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=300000", "--test-reporter=spec", ...files]);
+run("node", ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=600000", "--test-reporter=spec", ...files]);
 
 /** Makes a folder, unless it is there and neither it nor what it is made of has changed. */
 function once(folder, make) {
