@@ -14,7 +14,7 @@ use tally::books::verification::Claim;
 use tally::model::outcome::Outcome;
 use tally::model::record::Period;
 use tally::model::standing::Standing;
-use tally::published::head::HEAD;
+use tally::published::head::{HEAD, Published};
 use tally::verify::verdict::{NotReal, Verdict, Why};
 
 const BLOG: &str = "https://blog.example";
@@ -528,15 +528,17 @@ fn what_the_site_says_survives_a_loss_of_storage() {
     books.settle(60);
     let mut other = Books::another();
     other.settings.sites = vec![Site::parse(BLOG).expect("a site")];
-    let head = tally::published::head::Published::read(books.kv[HEAD].clone()).expect("a head");
-    let now = at(other.now);
-    other
-        .tally
-        .found_head(&other.store, &head, now)
-        .expect("rows");
+    take_over(&mut other, &books);
     assert!(matches!(standing(&mut other, "/a"), Standing::Verified { title, .. } if title == "A"));
     assert_eq!(standing(&mut other, "/new"), Standing::Open);
     assert_eq!(ping(&mut other, "/a"), Outcome::Counted(2));
+}
+
+/// Takes over what another deployment has published.
+fn take_over(books: &mut Books, other: &Books) {
+    let head = Published::read(other.kv[HEAD].clone()).expect("a head");
+    let taken = books.tally.found_head(&books.store, &head, at(books.now));
+    taken.expect("rows");
 }
 
 /// Views that a takeover brings were seen, whether the site can be read or not.
@@ -551,12 +553,7 @@ fn views_that_are_taken_over_do_not_wait() {
         assert_eq!(judged(&mut other, id, DOWN), Ok(true));
         ping(&mut other, id);
     }
-    let head = tally::published::head::Published::read(before.kv[HEAD].clone()).expect("a head");
-    let now = at(other.now);
-    other
-        .tally
-        .found_head(&other.store, &head, now)
-        .expect("rows");
+    take_over(&mut other, &before);
     assert_eq!(standing(&mut other, "/old"), Standing::Open);
     assert!(standing(&mut other, "/new").is_waiting());
     assert_eq!(ping(&mut other, "/old"), Outcome::Counted(3));

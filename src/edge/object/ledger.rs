@@ -2,7 +2,7 @@
 //!
 //! A site has as many as `LEDGERS` says, named `0`, `1` and so on, and each post has one owner among them
 //! ([`crate::books::layout`]). Ledger 0 leads: it publishes, and sees to it that posts are handed over where
-//! the number has changed ([`crate::edge::object::members`]).
+//! the number has changed ([`members`]).
 //!
 //! It stores the rows of [`crate::books::tally`], and publishes by alarm, as
 //! [`crate::published::budget`] allows, the keys that [`crate::published::head`] lists. Where Workers KV
@@ -58,6 +58,8 @@
 //!                                  of a member: what it has for the head, a Slice
 //! ```
 
+mod members;
+
 use crate::base::error::Error;
 use crate::base::id::{PingId, PostId};
 use crate::base::settings::Settings;
@@ -71,6 +73,7 @@ use crate::books::tally::{Ping, Tally};
 use crate::edge::platform::kv::{self, Namespace};
 use crate::edge::platform::log;
 use crate::edge::platform::rpc::{self, promised, to_js, unavailable};
+use crate::edge::platform::runtime::{now, random, settings};
 use crate::edge::platform::storage::{Commits, Context, Storage, Stored, SyncKv, sleep};
 use crate::http::portable::Format;
 use crate::model::filter::Filter;
@@ -88,9 +91,9 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::fmt::Write;
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
-use worker::js_sys::{Array, Date, Object, Promise, Uint8Array};
+use worker::Env;
+use worker::js_sys::{Array, Date, Promise, Uint8Array};
 use worker::wasm_bindgen_futures::{JsFuture, spawn_local};
-use worker::{Env, js_sys};
 
 /// The Durable Object class, as `entry.js` extends it.
 #[wasm_bindgen]
@@ -1114,40 +1117,4 @@ impl Rows for Books {
 /// Whether storage failed, so that what is in memory may differ from it.
 fn is_of_storage(error: Error) -> bool {
     matches!(error, Error::Unreadable | Error::Unavailable)
-}
-
-pub(super) fn now() -> Time {
-    Time::from_millis(Date::now())
-}
-
-/// 128 random bits.
-pub fn random() -> Key {
-    let bytes = Uint8Array::new_with_length(16);
-    get_random_values(&bytes);
-    let mut key = Key::default();
-    bytes.copy_to(&mut key);
-    key
-}
-
-/// The settings, as `env` has them. One that is not valid is logged.
-pub fn settings(env: &Env) -> Settings {
-    let var = |name: &str| {
-        let value = js_sys::Reflect::get(env, &name.into()).ok()?;
-        // As JavaScript writes it.
-        let number = || {
-            value
-                .as_f64()
-                .map(|_| String::from(value.unchecked_ref::<Object>().to_js_string()))
-        };
-        value.as_string().or_else(number)
-    };
-    Settings::parse(var, |name| {
-        worker::console_error!("{name} has a value that it cannot have; see docs/settings.md");
-    })
-}
-
-#[wasm_bindgen]
-extern "C" {
-    #[wasm_bindgen(js_namespace = crypto, js_name = getRandomValues)]
-    fn get_random_values(bytes: &Uint8Array);
 }

@@ -2,4 +2,3 @@
 
 pub mod counter;
 pub mod ledger;
-mod members;

@@ -7,4 +7,5 @@ pub mod ledgers;
 pub mod log;
 pub mod reply;
 pub mod rpc;
+pub mod runtime;
 pub mod storage;

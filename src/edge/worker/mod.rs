@@ -13,6 +13,7 @@ use crate::base::settings::Settings;
 use crate::edge::platform::header;
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::rpc::promised;
+use crate::edge::platform::runtime;
 use crate::http::route::Views;
 use crate::model::owner::Owners;
 use ledger::Client;
@@ -53,7 +54,7 @@ fn promise(answer: impl Future<Output = Reply> + 'static) -> JsValue {
 /// The settings, and the owners of posts that follow from them.
 fn site(env: &Env) -> (Rc<Settings>, Rc<Owners>) {
     let read = || {
-        let settings = crate::edge::object::ledger::settings(env);
+        let settings = runtime::settings(env);
         let owners = Owners::among(settings.ledgers);
         (Rc::new(settings), Rc::new(owners))
     };

@@ -7,7 +7,6 @@ use crate::base::id::{PingId, PostId};
 use crate::base::settings::Read;
 use crate::batch::newcomers::Newcomers;
 use crate::batch::refused::{GATHER, Refused};
-use crate::edge::object::ledger::random;
 use crate::edge::platform::header::{
     CONNECTING_IP, CONTENT_LENGTH, DNT, ORIGIN, PURPOSE, REFERER, SEC_FETCH_MODE, SEC_FETCH_SITE,
     SEC_GPC, SEC_PURPOSE, USER_AGENT, X_MOZ,
@@ -16,6 +15,7 @@ use crate::edge::platform::instance::{bound, when_pinged};
 use crate::edge::platform::log;
 use crate::edge::platform::reply::{self, Reply};
 use crate::edge::platform::rpc::promised;
+use crate::edge::platform::runtime::random;
 use crate::edge::platform::storage::sleep;
 use crate::http::answer;
 use crate::http::visit::{self, Signals};

@@ -3,11 +3,10 @@
 use super::{Asked, Context, site};
 use crate::base::error::Error;
 use crate::base::id::PostId;
-use crate::base::time::Time;
-use crate::edge::object::ledger::random;
 use crate::edge::platform::header::{self, CONNECTING_IP, ORIGIN, REFERER};
 use crate::edge::platform::ledgers::{Ledgers, ledgers};
 use crate::edge::platform::rpc::{self, from_js, to_js};
+use crate::edge::platform::runtime::{now, random};
 use crate::http::route::{self, Route, Views};
 use crate::http::visit::origin_of;
 use crate::model::network;
@@ -19,7 +18,7 @@ use crate::verify::verdict::{NotReal, Verdict};
 use std::cell::RefCell;
 use wasm_bindgen::prelude::*;
 use worker::Env;
-use worker::js_sys::{Array, Date, JsString, Promise, Reflect, Uint8Array};
+use worker::js_sys::{Array, JsString, Promise, Reflect, Uint8Array};
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::web_sys::Request;
 
@@ -74,10 +73,6 @@ pub fn judge(post: String, page: Vec<JsValue>, env: &Env) -> Result<Uint8Array, 
 pub fn note_unreal(post: &str, address: &str, request: Request, env: Env, context: Context) {
     NOT_REAL.with_borrow_mut(|memory| memory.remember(post, address, now(), UNREAL_HERE));
     Asked::new(request, env, context).refused(Reason::Unknown);
-}
-
-fn now() -> Time {
-    Time::from_millis(Date::now())
 }
 
 impl Asked {

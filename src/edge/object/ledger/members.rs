@@ -2,14 +2,15 @@
 //! head needs ([`crate::books::members`]). A member asks for the plan, and tells the lead that there is something
 //! to publish.
 
+use super::Inner;
 use crate::base::error::Error;
 use crate::base::time::Time;
 use crate::books::layout::{Phase, Plan};
-use crate::edge::object::ledger::{Inner, random};
 use crate::edge::platform::kv::within;
 use crate::edge::platform::ledgers::{Stub, answer, stub};
 use crate::edge::platform::log;
 use crate::edge::platform::rpc::{self, Answer};
+use crate::edge::platform::runtime::random;
 use crate::model::owner::{LEAD, Ledger};
 use crate::published::slice::{Grant, Slice};
 use wasm_bindgen::JsValue;
